@@ -1,0 +1,1 @@
+"""The ALL-USE components: one image, sixteen processes."""
