@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Resolve pyproject.toml anew and write requirements/*.txt with a hash for each file that pip may fetch.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+lock() {
+  local out=$1
+  shift
+  .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+    --no-header --no-emit-index-url --custom-compile-command "make lock" pyproject.toml "$@" -o "requirements/$out.txt"
+  echo "lock: requirements/$out.txt"
+}
+lock operator --extra operator
+lock components --extra components
+lock dev --extra operator --extra components --extra cli --group dev
