@@ -1,1 +1,1 @@
-"""Values that travel: vocabulary, parameters and the wire types that a caller and its callee share."""
+"""Types of requests and answers, shared by the component that serves them and the ones that call it."""
