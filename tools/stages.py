@@ -33,9 +33,16 @@ CHECK = (
     Stage("format", ("-m", "ruff", "format", "--check", "--quiet", ".")),
     Stage("lint", ("-m", "ruff", "check", "--quiet", ".")),
     Stage("types", ("-m", "mypy")),
-    Stage("layers", ("-c", "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())")),
+    Stage(
+        "layers",
+        ("-c", "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"),
+    ),
     Stage("generated", ("-m", "tools.generate", "--check")),
-    Stage("unit", (*PYTEST, "tests/unit", "tests/components", "tests/golden"), environment={"HYPOTHESIS_PROFILE": "check"}),
+    Stage(
+        "unit",
+        (*PYTEST, "tests/unit", "tests/components", "tests/golden"),
+        environment={"HYPOTHESIS_PROFILE": "check"},
+    ),
     Stage("property", (*PYTEST, "tests/property"), environment={"HYPOTHESIS_PROFILE": "check"}),
 )
 
@@ -72,7 +79,10 @@ def run(stages: Sequence[Stage], only: Sequence[str]) -> list[Result]:
             verdict = "failed"
         else:
             finished = subprocess.run(
-                [sys.executable, *stage.arguments], cwd=ROOT, env={**os.environ, **stage.environment}, check=False
+                [sys.executable, *stage.arguments],
+                cwd=ROOT,
+                env={**os.environ, **stage.environment},
+                check=False,
             )
             verdict = "passed" if finished.returncode == 0 else "failed"
         result = Result(stage, verdict, time.monotonic() - started)
@@ -83,13 +93,17 @@ def run(stages: Sequence[Stage], only: Sequence[str]) -> list[Result]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.stages", description=__doc__)
-    parser.add_argument("suite", choices=("check", "test"), help="check: under a minute, no cluster; test: everything")
+    parser.add_argument(
+        "suite", choices=("check", "test"), help="check: under a minute, no cluster; test: everything"
+    )
     parser.add_argument("--only", nargs="+", default=[], metavar="STAGE", help="run these stages alone")
     options = parser.parse_args()
     stages = CHECK if options.suite == "check" else TEST
     unknown = set(options.only) - {stage.name for stage in stages}
     if unknown:
-        parser.error(f"no stage named {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in stages)}")
+        parser.error(
+            f"no stage named {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in stages)}"
+        )
     results = run(stages, options.only)
     print("\n━━ summary")
     for result in results:

@@ -1,0 +1,68 @@
+"""One cluster and one operator for all end-to-end tests; a namespace for each of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from kube import CommandFailed, Kube
+
+from tools import images, testenv
+
+OPERATOR_NAMESPACE = "alluse-system"
+RELEASE = "allusesystem-operator"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> testenv.Cluster:
+    """The kind cluster of the tests. Never the one of the person's kubeconfig."""
+    return testenv.ensure_cluster()
+
+
+@pytest.fixture(scope="session")
+def kube(cluster: testenv.Cluster) -> Kube:
+    return Kube(cluster.kubectl, cluster.helm, cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def image_values(cluster: testenv.Cluster) -> tuple[str, ...]:
+    """Helm's values for the images of this tree, built and loaded into the cluster."""
+    built = images.build_and_load(cluster)
+    return (
+        f"--set=image.repository={built.operator.repository}",
+        f"--set=image.tag={built.operator.tag}",
+        f"--set=componentImage.repository={built.components.repository}",
+        f"--set=componentImage.tag={built.components.tag}",
+    )
+
+
+@pytest.fixture(scope="session")
+def operator(kube: Kube, image_values: tuple[str, ...]) -> str:
+    """The operator, installed by Helm as a person would; its namespace."""
+    install_operator(kube, image_values)
+    return OPERATOR_NAMESPACE
+
+
+def install_operator(kube: Kube, image_values: tuple[str, ...], *more: str) -> None:
+    kube.helm(
+        "upgrade", "--install", RELEASE, str(testenv.ROOT / "helm" / "allusesystem-operator"),
+        "--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--wait", "--timeout=120s", *image_values, *more,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def namespace(kube: Kube, operator: str) -> Iterator[str]:
+    """A namespace of its own for one test, gone afterwards."""
+    yield from fresh_namespace(kube)
+
+
+def fresh_namespace(kube: Kube) -> Iterator[str]:
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    kube.kubectl("create", "namespace", name)
+    kube.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield name
+    try:
+        kube.kubectl("delete", "namespace", name, "--wait=true", "--timeout=60s", timeout=90)
+    except CommandFailed as error:
+        raise AssertionError(f"namespace {name} hangs\n{error}\n{kube.describe(name)}") from error

@@ -1,0 +1,127 @@
+"""The system itself on the cluster: one empty spec, sixteen components."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from applications import pod
+from conftest import fresh_namespace
+from kube import Kube, condition, moment
+
+from alluse.contract import COMPONENTS
+
+SYSTEM = "all-use"
+
+
+@pytest.fixture(scope="module")
+def started(kube: Kube, operator: str) -> Iterator[str]:
+    """The namespace of a running ALL-USE system, made from `spec: {}`."""
+    for namespace in fresh_namespace(kube):
+        manifest = {
+            "apiVersion": "alluse.io/v1alpha1",
+            "kind": "AllUseSystem",
+            "metadata": {"name": SYSTEM, "namespace": namespace},
+            "spec": {},
+        }
+        kube.apply(manifest)
+        kube.kubectl(
+            "wait",
+            "--for=condition=Ready",
+            f"allusesystem/{SYSTEM}",
+            "-n",
+            namespace,
+            "--timeout=180s",
+            timeout=200,
+        )
+        yield namespace
+
+
+def get(kube: Kube, namespace: str, component: str, path: str) -> dict:
+    """A GET to a component, through the API server's proxy to its Service."""
+    return json.loads(
+        kube.kubectl(
+            "get", "--raw", f"/api/v1/namespaces/{namespace}/services/{SYSTEM}-{component}:http/proxy{path}"
+        )
+    )
+
+
+def test_all_sixteen_run_in_dependency_order(kube: Kube, started: str) -> None:
+    status = kube.status(SYSTEM, started)
+    assert status["ready"] == "16/16"
+    assert {row["name"]: row["state"] for row in status["components"]} == dict.fromkeys(COMPONENTS, "Healthy")
+    workloads = {
+        w["metadata"]["labels"]["alluse.io/component"]: w
+        for w in kube.items("deployments,statefulsets", started)
+    }
+    for name, facts in COMPONENTS.items():
+        created = moment(workloads[name]["metadata"]["creationTimestamp"])
+        for dependency in facts.hard:
+            assert created >= moment(
+                condition(pod(kube, SYSTEM, dependency, started), "Ready")["lastTransitionTime"]
+            ), (name, dependency)
+
+
+def test_nothing_restarted_during_the_start(kube: Kube, started: str) -> None:
+    counts = {
+        p["metadata"]["name"]: p["status"]["containerStatuses"][0]["restartCount"]
+        for p in kube.items("pods", started)
+    }
+    assert set(counts.values()) == {0}, counts
+
+
+def test_claims_are_bound_for_what_keeps_state(kube: Kube, started: str) -> None:
+    claims = kube.items("persistentvolumeclaims", started)
+    assert {c["status"]["phase"] for c in claims} == {"Bound"}
+    assert len(claims) == sum(facts.stateful for facts in COMPONENTS.values())
+
+
+def test_kubectl_top_shows_the_pods(kube: Kube, started: str) -> None:
+    def rows() -> list[str] | None:
+        lines = kube.kubectl("top", "pods", "-n", started, "--no-headers").splitlines()
+        return lines if len(lines) == len(COMPONENTS) else None
+
+    kube.wait("figures of all pods", quiet(rows), 90, started)
+
+
+def quiet(look):  # noqa: ANN001, ANN201
+    """`kubectl top` is an error until the first figures are there."""
+    from kube import CommandFailed
+
+    def looked():  # noqa: ANN202
+        try:
+            return look()
+        except CommandFailed:
+            return None
+
+    return looked
+
+
+@pytest.mark.parametrize("name", list(COMPONENTS))
+def test_each_component_says_who_it_is_and_that_it_is_well(kube: Kube, started: str, name: str) -> None:
+    info, health = get(kube, started, name, "/info"), get(kube, started, name, "/health")
+    assert (info["name"], info["order"], info["group"]) == (
+        name,
+        COMPONENTS[name].order,
+        COMPONENTS[name].group,
+    )
+    assert health["component"] == name
+    assert health["status"] in ("healthy", "degraded")
+
+
+def test_the_health_monitor_sees_all_sixteen(kube: Kube, started: str) -> None:
+    seen = kube.wait(
+        "a sweep",
+        lambda: (found := get(kube, started, "health-monitor", "/v1/health")) and found["overall_status"] in ("healthy", "degraded") and found,
+        60, started,
+    )  # fmt: skip
+    assert set(COMPONENTS) <= set(seen["components"]) | {"health-monitor"}
+
+
+def test_the_printed_columns_tell_the_story(kube: Kube, started: str) -> None:
+    header, row = kube.kubectl("get", "allusesystems", "-n", started).splitlines()
+    assert header.split() == ["NAME", "READY", "STATUS", "ENV", "VERSION", "CAUSE", "AGE"] or header.split()[
+        :5
+    ] == ["NAME", "READY", "STATUS", "ENV", "VERSION"]
+    assert row.split()[:4] == [SYSTEM, "16/16", "Running", "development"]

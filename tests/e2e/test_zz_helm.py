@@ -1,0 +1,72 @@
+"""The chart's life: test, upgrade with a system running, uninstall that leaves nothing. Runs last: it takes the operator away."""
+
+from __future__ import annotations
+
+from applications import component, system
+from conftest import RELEASE, install_operator
+from kube import Kube
+
+
+def test_the_chart_tests_itself(kube: Kube, operator: str) -> None:
+    kube.helm("test", RELEASE, "-n", operator, "--timeout=90s")
+
+
+def test_an_upgrade_of_the_operator_restarts_no_component(
+    kube: Kube, namespace: str, image_values: tuple[str, ...]
+) -> None:
+    kube.apply(system("steady", namespace, component("web", "api"), component("api")))
+    kube.wait("ready", lambda: kube.status("steady", namespace).get("ready") == "2/2", 60, namespace)
+    before = {p["metadata"]["uid"] for p in kube.items("pods", namespace)}
+    revision = kube.status("steady", namespace)["observedGeneration"]
+
+    install_operator(kube, image_values, "--set=logLevel=debug")
+
+    kube.apply(system("steady", namespace, component("web", "api"), component("api"), component("new")))
+    kube.wait(
+        "the new operator works",
+        lambda: kube.status("steady", namespace).get("ready") == "3/3",
+        60,
+        namespace,
+    )
+    assert kube.status("steady", namespace)["observedGeneration"] > revision
+    assert before <= {p["metadata"]["uid"] for p in kube.items("pods", namespace)}
+
+
+def test_uninstalling_with_systems_running_leaves_nothing_and_does_not_hang(
+    kube: Kube, namespace: str, operator: str, image_values: tuple[str, ...]
+) -> None:
+    kube.apply(system("last", namespace, component("web", "api"), component("api")))
+    kube.wait("ready", lambda: kube.status("last", namespace).get("ready") == "2/2", 60, namespace)
+
+    kube.helm("uninstall", RELEASE, "-n", operator, "--wait", "--timeout=120s")
+
+    assert kube.items("allusesystems", namespace) == []
+    kube.wait("no pod is left", lambda: not kube.items("pods", namespace), 30, namespace)
+    assert (
+        kube.kubectl(
+            "get",
+            "clusterroles,clusterrolebindings",
+            "-l",
+            "app.kubernetes.io/name=allusesystem-operator",
+            "-o",
+            "name",
+        )
+        == ""
+    )
+    assert (
+        kube.kubectl(
+            "get",
+            "deployments,services,leases",
+            "-n",
+            operator,
+            "-l",
+            "app.kubernetes.io/name=allusesystem-operator",
+            "-o",
+            "name",
+        )
+        == ""
+    )
+
+    install_operator(kube, image_values)
+    kube.apply(system("again", namespace, component("web")))
+    kube.wait("installed again", lambda: kube.status("again", namespace).get("ready") == "1/1", 60, namespace)
