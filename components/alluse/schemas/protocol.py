@@ -10,17 +10,21 @@ The weekly return targets are aspirations of the protocol. They are never a fore
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from alluse.schemas.base import Value
-from alluse.schemas.terms import AccountType, Condition, IvRegime, RiskAppetite, TrendStrength
+from alluse.schemas.common import AccountType, Condition, Fraction, IvRegime, RiskAppetite, TrendStrength
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Multiplier = Annotated[float, Field(ge=0, le=3)]
 Weekday = Annotated[int, Field(ge=0, le=4, description="0 is Monday, 4 is Friday")]
 
 
-class Band(Value):
+class Rules(BaseModel):
+    """A group of parameters: frozen, complete, without unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Band(Rules):
     """A range of fractions."""
 
     low: Fraction
@@ -37,7 +41,7 @@ class Band(Value):
         return self
 
 
-class AccountRules(Value):
+class AccountRules(Rules):
     """What one of the three accounts may do."""
 
     share: Fraction = Field(description="share of the user's capital")
@@ -54,7 +58,7 @@ class AccountRules(Value):
     drawdown_limit: Fraction
 
 
-class ForkRules(Value):
+class ForkRules(Rules):
     """When an account splits and what happens to the surplus."""
 
     surplus_trigger: Annotated[float, Field(gt=0)] = 50_000.0
@@ -62,7 +66,7 @@ class ForkRules(Value):
     merge_threshold: Annotated[float, Field(gt=0)] = 500_000.0
 
 
-class ReinvestmentRules(Value):
+class ReinvestmentRules(Rules):
     """Quarterly reinvestment of Rev-Acc and Com-Acc."""
 
     months: tuple[Annotated[int, Field(ge=1, le=12)], ...] = (3, 6, 9, 12)
@@ -76,14 +80,14 @@ class ReinvestmentRules(Value):
         return self
 
 
-class TailShock(Value):
+class TailShock(Rules):
     """The sudden fall that every sizing must survive: a return of the underlying and its weight."""
 
     shock: Annotated[float, Field(gt=-1, lt=0)] = -0.20
     probability: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
 
 
-class AtrBands(Value):
+class AtrBands(Rules):
     """Adverse move of the underlying, in ATR(14), from which a position is watched or must be changed."""
 
     watch: Annotated[float, Field(gt=0)] = 0.5
@@ -91,7 +95,7 @@ class AtrBands(Value):
     act: Annotated[float, Field(gt=0)] = 1.5
 
 
-class SizeFactors(Value):
+class SizeFactors(Rules):
     """Multipliers of the position size for what is known about the market and the user."""
 
     condition: Mapping[Condition, Multiplier] = Field(
@@ -196,7 +200,7 @@ def _sectors() -> dict[str, str]:
     return {symbol: sector for sector, symbols in members.items() for symbol in symbols.split()}
 
 
-class Protocol(Value):
+class Protocol(Rules):
     """All parameters of the trading rules, with their packaged defaults."""
 
     accounts: Mapping[AccountType, AccountRules] = Field(default_factory=_accounts)
