@@ -20,7 +20,7 @@ Object = dict[str, Any]
 LOOK_AGAIN_SECONDS = 0.2
 
 
-class CommandFailed(Exception):
+class CommandError(Exception):
     """A command ended with an error; the message holds what it printed."""
 
 
@@ -47,7 +47,7 @@ class Kube:
             command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
         )
         if done.returncode != 0:
-            raise CommandFailed(f"{' '.join(command[3:])}\n{done.stdout}{done.stderr}")
+            raise CommandError(f"{' '.join(command[3:])}\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def get(self, kind: str, name: str, namespace: str) -> Object | None:
@@ -105,7 +105,7 @@ class Kube:
         for title, arguments in parts:
             try:
                 text = self.kubectl(*arguments, timeout=20)
-            except (CommandFailed, subprocess.TimeoutExpired) as error:
+            except (CommandError, subprocess.TimeoutExpired) as error:
                 text = str(error)
             texts.append(f"--- {title}\n{text[-6000:]}")
         return "\n".join(texts)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
-from kube import CommandFailed, Kube
-
 from tools import images, testenv
 
-OPERATOR_NAMESPACE = "alluse-system"
-RELEASE = "allusesystem-operator"
+from installation import OPERATOR_NAMESPACE, fresh_namespace, install_operator
+from kube import Kube
 
 
 @pytest.fixture(scope="session")
@@ -44,25 +41,7 @@ def operator(kube: Kube, image_values: tuple[str, ...]) -> str:
     return OPERATOR_NAMESPACE
 
 
-def install_operator(kube: Kube, image_values: tuple[str, ...], *more: str) -> None:
-    kube.helm(
-        "upgrade", "--install", RELEASE, str(testenv.ROOT / "helm" / "allusesystem-operator"),
-        "--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--wait", "--timeout=120s", *image_values, *more,
-    )  # fmt: skip
-
-
 @pytest.fixture
 def namespace(kube: Kube, operator: str) -> Iterator[str]:
     """A namespace of its own for one test, gone afterwards."""
     yield from fresh_namespace(kube)
-
-
-def fresh_namespace(kube: Kube) -> Iterator[str]:
-    name = f"e2e-{uuid.uuid4().hex[:8]}"
-    kube.kubectl("create", "namespace", name)
-    kube.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield name
-    try:
-        kube.kubectl("delete", "namespace", name, "--wait=true", "--timeout=60s", timeout=90)
-    except CommandFailed as error:
-        raise AssertionError(f"namespace {name} hangs\n{error}\n{kube.describe(name)}") from error

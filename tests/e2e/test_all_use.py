@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from applications import pod
-from conftest import fresh_namespace
-from kube import Kube, condition, moment
 
 from alluse.contract import COMPONENTS
+from applications import pod
+from installation import fresh_namespace
+from kube import CommandError, Kube, condition, moment
 
 SYSTEM = "all-use"
 
@@ -79,23 +79,13 @@ def test_claims_are_bound_for_what_keeps_state(kube: Kube, started: str) -> None
 
 def test_kubectl_top_shows_the_pods(kube: Kube, started: str) -> None:
     def rows() -> list[str] | None:
-        lines = kube.kubectl("top", "pods", "-n", started, "--no-headers").splitlines()
+        try:
+            lines = kube.kubectl("top", "pods", "-n", started, "--no-headers").splitlines()
+        except CommandError:  # "metrics not available yet"
+            return None
         return lines if len(lines) == len(COMPONENTS) else None
 
-    kube.wait("figures of all pods", quiet(rows), 90, started)
-
-
-def quiet(look):  # noqa: ANN001, ANN201
-    """`kubectl top` is an error until the first figures are there."""
-    from kube import CommandFailed
-
-    def looked():  # noqa: ANN202
-        try:
-            return look()
-        except CommandFailed:
-            return None
-
-    return looked
+    kube.wait("figures of all pods", rows, 90, started)
 
 
 @pytest.mark.parametrize("name", list(COMPONENTS))

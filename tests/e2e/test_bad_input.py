@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from applications import component, system
-from kube import CommandFailed, Kube
+from kube import CommandError, Kube
 
 WEB = component("web")
 BAD = {
@@ -26,7 +27,7 @@ def test_a_bad_resource_is_refused_with_the_field_named(kube: Kube, namespace: s
     manifest, words = BAD[case]
     manifest["metadata"]["namespace"] = namespace
 
-    with pytest.raises(CommandFailed) as refused:
+    with pytest.raises(CommandError) as refused:
         kube.apply(manifest, "--validate=strict")
 
     for word in words:

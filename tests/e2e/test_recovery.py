@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from applications import component, pod, system, touch
-from conftest import fresh_namespace
-from kube import Kube, condition
-
 from tools import testenv
+
+from applications import component, pod, system, touch
+from installation import fresh_namespace
+from kube import Kube, condition
 
 SYSTEM = "heal"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from applications import component, system
-from conftest import RELEASE, install_operator
+from installation import RELEASE, install_operator
 from kube import Kube
 
 
