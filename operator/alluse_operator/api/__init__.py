@@ -1,0 +1,1 @@
+"""The `AllUseSystem` API: types, conditions, validation and the CustomResourceDefinition made from them."""

@@ -1,0 +1,217 @@
+"""What the operator reports: the status of `AllUseSystem`, typed once.
+
+For programs: `conditions`, `observedGeneration` and `components[]`. For people:
+`summary`, `ready`, `state`, `cause` and `waiting`, which are never to be parsed.
+Everything here can be computed again from the cluster; nothing is remembered here.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from alluse_operator.api.conditions import ConditionType
+from alluse_operator.api.spec import (
+    MAX_COMPONENTS,
+    MAX_DEPENDENCIES,
+    ComponentName,
+    DependencyCondition,
+)
+
+MESSAGE_MAX_LENGTH: Final = 1024
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 in UTC with whole seconds, as Kubernetes writes its own times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+#: A point in time; it must know its time zone.
+Timestamp = Annotated[datetime, PlainSerializer(format_time, return_type=str)]
+Message = Annotated[str, StringConstraints(max_length=MESSAGE_MAX_LENGTH)]
+Reason = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", min_length=1, max_length=128)
+]
+
+_BY_NAME: Final[dict[str, Any]] = {
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+}
+_BY_TYPE: Final[dict[str, Any]] = {
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["type"],
+}
+
+
+class SystemState(StrEnum):
+    """One word for people (printer column STATUS)."""
+
+    PENDING = "Pending"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    DEGRADED = "Degraded"
+    STALLED = "Stalled"
+    TERMINATING = "Terminating"
+
+
+class ComponentState(StrEnum):
+    """Where one component is; each has a line in the docstring of `ComponentStatus.state`."""
+
+    WAITING = "Waiting"
+    BLOCKED = "Blocked"
+    STARTING = "Starting"
+    HEALTHY = "Healthy"
+    DEGRADED = "Degraded"
+    UNHEALTHY = "Unhealthy"
+    RECOVERING = "Recovering"
+    UNKNOWN = "Unknown"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    DISABLED = "Disabled"
+
+
+class ConditionStatus(StrEnum):
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class ActionType(StrEnum):
+    """What the operator did to a component by way of recovery."""
+
+    RESTART_POD = "RestartPod"
+
+
+class StatusModel(BaseModel):
+    """Frozen, camelCase on the wire."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value as it is stored: camelCase, without the fields that are not set."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Condition(StatusModel):
+    """One aspect of the system, in the form that all of Kubernetes uses."""
+
+    type: ConditionType
+    """Name of the condition."""
+    status: ConditionStatus
+    """True, False or Unknown."""
+    observed_generation: int = Field(ge=0)
+    """Generation of the spec that the condition was computed from."""
+    last_transition_time: Timestamp
+    """When `status` last changed."""
+    reason: Reason
+    """Why, in one word for programs."""
+    message: Message = ""
+    """Why, in a sentence for people."""
+
+
+class WaitingFor(StatusModel):
+    """A dependency whose condition does not hold yet."""
+
+    name: ComponentName
+    """The component that is waited for."""
+    condition: DependencyCondition
+    """What must hold."""
+    since: Timestamp | None = None
+    """When the wait began."""
+    deadline: Timestamp | None = None
+    """When the wait ends (Preferred) or the component becomes Blocked (Required)."""
+
+
+class LastAction(StatusModel):
+    """The latest thing that the operator did to a component by way of recovery."""
+
+    type: ActionType
+    """What was done."""
+    time: Timestamp
+    """When."""
+    reason: Reason
+    """Why, in one word."""
+
+
+class ComponentStatus(StatusModel):
+    """One component as the operator sees it."""
+
+    name: ComponentName
+    """Name of the component."""
+    state: ComponentState
+    """Waiting: for a dependency. Blocked: a Required dependency is missing past the deadline. Starting:
+    created, not yet healthy. Healthy. Degraded: works with something missing. Unhealthy: does not work.
+    Recovering: the operator has acted on it. Unknown: what is known is too old. Stopping. Completed or
+    Failed: a Job. Disabled: not wanted."""
+    since: Timestamp | None = None
+    """When it came into this state."""
+    reason: Reason | None = None
+    """Why, in one word for programs."""
+    message: Message | None = None
+    """Why, in a sentence for people."""
+    waiting_for: (
+        Annotated[tuple[WaitingFor, ...], Field(max_length=MAX_DEPENDENCIES, json_schema_extra=_BY_NAME)]
+        | None
+    ) = None
+    """Dependencies whose condition does not hold."""
+    attempts: int | None = Field(default=None, ge=0)
+    """Recovery attempts in the current run of trouble."""
+    last_action: LastAction | None = None
+    """The latest recovery action."""
+    next_action_time: Timestamp | None = None
+    """Not before this time will the operator act on it again."""
+    start_seconds: int | None = Field(default=None, ge=0)
+    """Seconds from its creation to its first being healthy."""
+    revision: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """Hash of the rendered objects that are wanted."""
+
+
+class StartupStatus(StatusModel):
+    """The latest start of the whole system."""
+
+    started_at: Timestamp
+    """When the first component was created."""
+    ready_at: Timestamp | None = None
+    """When the system first became Ready."""
+    seconds: int | None = Field(default=None, ge=0)
+    """Seconds between the two."""
+
+
+class AllUseSystemStatus(StatusModel):
+    """What the operator has seen and does."""
+
+    observed_generation: int = Field(default=0, ge=0)
+    """Generation of the spec that this status was computed from."""
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=_BY_TYPE)] = ()
+    """Ready, Available, Degraded and SpecValid are always present; Reconciling and Stalled only while
+    True."""
+    state: SystemState | None = None
+    """One word for people."""
+    ready: Annotated[str, StringConstraints(max_length=16)] | None = Field(default=None, examples=["14/16"])
+    """How many of the components that should run are Healthy or Completed."""
+    summary: Message | None = None
+    """One sentence for people: what is going on."""
+    cause: Message | None = None
+    """What stands in the way: the component at the root of it, and why."""
+    waiting: Message | None = None
+    """Which components wait for which, in one line."""
+    environment: Annotated[str, StringConstraints(max_length=40)] | None = None
+    """The environment that the system runs in."""
+    version: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """The version that the components are wanted in."""
+    components: (
+        Annotated[tuple[ComponentStatus, ...], Field(max_length=MAX_COMPONENTS, json_schema_extra=_BY_NAME)]
+        | None
+    ) = None
+    """Each component, in the order of the start."""
+    startup: StartupStatus | None = None
+    """The latest start of the whole system."""
