@@ -11,4 +11,4 @@ lock() {
 }
 lock operator --extra operator
 lock components --extra components
-lock dev --extra operator --extra components --extra cli --group dev
+lock dev --extra operator --extra components --group dev
