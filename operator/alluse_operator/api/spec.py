@@ -38,7 +38,7 @@ _QUANTITY = r"^([0-9]+([.][0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 _PATH = r"^/[-A-Za-z0-9._~/%]*$"
 _ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _OBJECT_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-_KEY_IN_SECRET = r"^[-._a-zA-Z0-9]+$"
+_DATA_KEY = r"^[-._a-zA-Z0-9]+$"
 
 
 def _quantity(value: Any) -> Any:
@@ -186,7 +186,7 @@ class SecretKeyRef(SpecModel):
 
     name: ObjectName = Field(examples=["alert-webhook"])
     """Name of the Secret."""
-    key: Annotated[str, StringConstraints(pattern=_KEY_IN_SECRET, min_length=1, max_length=253)] = Field(
+    key: Annotated[str, StringConstraints(pattern=_DATA_KEY, min_length=1, max_length=253)] = Field(
         examples=["url"]
     )
     """Key within the Secret."""
