@@ -1,0 +1,1 @@
+"""Developer tooling: what `make` calls. Standard library only, so that it runs before any venv exists."""

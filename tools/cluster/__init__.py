@@ -1,0 +1,1 @@
+"""A Kubernetes cluster on whatever machine this is: engine, binaries, node image, kind, our images."""
