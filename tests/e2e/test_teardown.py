@@ -36,15 +36,14 @@ def test_deleting_takes_down_in_reverse_order_and_leaves_nothing(kube: Kube, nam
     assert order == ["web", "api", "store"]
 
 
-def test_a_component_that_will_not_stop_is_forced_at_the_deadline(kube: Kube, namespace: str) -> None:
-    stubborn = component("stubborn", stopGraceSeconds=300)
-    stubborn["command"][2] = stubborn["command"][2].replace("sys.exit(0)", "None")
-    kube.apply(
-        system("force", namespace, stubborn, component("web", "stubborn"), teardown={"deadlineSeconds": 5})
-    )
+def test_components_that_will_not_stop_are_forced_at_the_deadline(kube: Kube, namespace: str) -> None:
+    stubborn = [component("web", "api", stopGraceSeconds=10), component("api", stopGraceSeconds=10)]
+    for each in stubborn:
+        each["command"][2] = each["command"][2].replace("sys.exit(0)", "None")
+    kube.apply(system("force", namespace, *stubborn, teardown={"deadlineSeconds": 10}))
     kube.wait("ready", lambda: kube.status("force", namespace).get("ready") == "2/2", 60, namespace)
 
-    kube.kubectl("delete", "allusesystem", "force", "-n", namespace, "--timeout=25s", timeout=40)
+    kube.kubectl("delete", "allusesystem", "force", "-n", namespace, "--timeout=21s", timeout=40)
 
     kube.wait("nothing is left", lambda: not left_over(kube, "force", namespace), 30, namespace)
 
