@@ -1,0 +1,254 @@
+"""What to do, as values: a closed union of actions, and the plan that carries them with its reasons.
+
+`planner.make_plan` makes plans, the shell's applier carries them out and returns one `Outcome` for each
+action, `report.make_report` says what came of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from alluse_operator.api.spec import DependencyCondition
+from alluse_operator.api.status import ComponentState
+from alluse_operator.api.validation import FieldError
+from alluse_operator.core.desired import Identity, System
+from alluse_operator.core.history import Attempt
+from alluse_operator.core.objects import Object, Ref, ref_of
+
+# -- actions -------------------------------------------------------------------------------------------
+
+
+class ApplyReason(StrEnum):
+    CREATE = "Create"
+    """The object is not there and was not there before, as far as we know."""
+    UPDATE = "Update"
+    """We want something else than before."""
+    RESTORE = "Restore"
+    """Somebody deleted or changed it: drift."""
+
+
+class Propagation(StrEnum):
+    """`propagationPolicy` of a delete."""
+
+    FOREGROUND = "Foreground"
+    BACKGROUND = "Background"
+    ORPHAN = "Orphan"
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Server-side apply of `obj` with our field manager, forced: what we name is ours."""
+
+    component: str
+    obj: Object
+    reason: ApplyReason
+    drifted: tuple[str, ...] = ()
+    """Paths that differ, for Update and Restore."""
+    live_uid: str = ""
+    """uid of the object that this was decided on; empty: there was none.
+
+    Where it is set, apply with `metadata.uid` set to it: a replaced object is then refused (409), not
+    merged.
+    """
+
+    @property
+    def ref(self) -> Ref:
+        return ref_of(self.obj)
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete with a uid precondition. Not found, or another uid, is success."""
+
+    component: str
+    ref: Ref
+    uid: str
+    propagation: Propagation = Propagation.BACKGROUND
+    grace_seconds: int | None = None
+    """None: the object's own grace period."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPod:
+    """Two writes, in this order: record, then evict.
+
+    1. Server-side apply of the annotation `alluse.io/recovery` = `history` on `workload` with the recovery
+       field manager, `metadata.uid` = `workload_uid`, `metadata.resourceVersion` = `resource_version`: who
+       planned on an old history must fail (409) and plan again. Left out when `resume` (already recorded).
+    2. Eviction of `pod` with uid precondition `pod_uid`. Not found, or another uid, is success; 429 (a
+       PodDisruptionBudget says no) is a failure that the next pass tries again.
+    """
+
+    component: str
+    pod: str
+    pod_uid: str
+    workload: Ref
+    workload_uid: str
+    resource_version: str
+    history: tuple[Attempt, ...]
+    """The whole new history, this attempt last."""
+    resume: bool = False
+
+    @property
+    def attempt(self) -> Attempt:
+        return self.history[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class SetFinalizer:
+    """Put our finalizer on the AllUseSystem (server-side apply). Comes before any child is created."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFinalizer:
+    """Take our finalizer off the AllUseSystem, leaving others' in place; a conflict is retried at once."""
+
+
+Action = Apply | Delete | RestartPod | SetFinalizer | RemoveFinalizer
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an action."""
+
+    action: Action
+    error: str | None = None
+    """One sentence with the API server's reason, or None for success."""
+    transient: bool = True
+    """Of an error: whether the same action may succeed later (409, 429, 5xx, time-outs)."""
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+
+# -- verdicts on components ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the health rules say of one component, from observed objects only."""
+
+    state: ComponentState
+    reason: str
+    """PascalCase, from `api.conditions`."""
+    message: str
+    since: datetime
+    recheck_at: datetime | None = None
+    """When time alone may change the verdict."""
+    started: bool = False
+    """A pod of the wanted revision runs and has passed its startup probe (Job: has begun)."""
+    healthy: bool = False
+    """The predicate Healthy of the start gate."""
+    completed: bool = False
+    """Job: succeeded in the wanted revision."""
+    failed: bool = False
+    """Job: given up in the wanted revision."""
+    serving: bool = False
+    """At least one pod, of whatever revision, is ready."""
+    current: bool = False
+    """The workload was asked for the wanted revision."""
+
+    def meets(self, condition: DependencyCondition) -> bool:
+        match condition:
+            case DependencyCondition.STARTED:
+                return self.started or self.healthy or self.completed
+            case DependencyCondition.HEALTHY:
+                return self.healthy or self.completed
+            case DependencyCondition.COMPLETED:
+                return self.completed
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """An edge that does not hold and is waited for."""
+
+    name: str
+    condition: DependencyCondition
+    required: bool
+    since: datetime
+    deadline: datetime
+    overdue: bool
+    """The deadline has passed: Required is Blocked, Preferred is given up."""
+    why: str
+    """State of the dependency, for people: 'Unhealthy (ProbeFailed)'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What recovery has done about a component and when it may act next."""
+
+    attempts: int = 0
+    """In the present run of trouble."""
+    last: Attempt | None = None
+    exhausted: bool = False
+    reason: str = ""
+    """Why nothing is done now: a `ComponentReason` such as RecoveryBackoff, or empty."""
+    next_action_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentPlan:
+    """One component in a plan: what it is and what keeps it from being what it shall be."""
+
+    name: str
+    assessment: Assessment
+    waits: tuple[Wait, ...] = ()
+    skipped: tuple[Wait, ...] = ()
+    """Preferred edges that are given up in this very start."""
+    recovery: Recovery = field(default_factory=Recovery)
+    revision: str = ""
+    """The wanted one."""
+    start_seconds: int | None = None
+    restarts: int = 0
+    """Container restarts that the kubelet has counted in the present pods."""
+
+
+class Mode(StrEnum):
+    """What kind of pass this is."""
+
+    RUN = "Run"
+    INVALID = "Invalid"
+    """The spec cannot be carried out: nothing is touched."""
+    UNTRUSTED = "Untrusted"
+    """What is known is too old: nothing is touched."""
+    TEARDOWN = "Teardown"
+    """The system is being deleted."""
+    GONE = "Gone"
+    """Being deleted, and no longer ours to hold: nothing to do or to report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teardown:
+    """How far the deletion is."""
+
+    started_at: datetime
+    deadline: datetime
+    forced: bool
+    """The deadline has passed and the rest is dealt with by `onDeadline`."""
+    remaining: tuple[str, ...]
+    """Components of which something is still there."""
+    orphaned: tuple[str, ...] = ()
+    """Objects left behind on purpose, as Kind/name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass decided."""
+
+    mode: Mode
+    identity: Identity
+    actions: tuple[Action, ...]
+    """In order. A SetFinalizer comes first and must have succeeded before the rest; Applies of supporting
+    objects come before workloads; other than that they are independent and may run side by side."""
+    components: Mapping[str, ComponentPlan]
+    """In start order. Components that are no longer in the spec but still there come last."""
+    requeue_at: datetime | None = None
+    """When time alone may change the plan; later than now. None: only events do."""
+    system: System | None = None
+    """The resolved system, where the spec is valid."""
+    spec_errors: tuple[FieldError, ...] = ()
+    teardown: Teardown | None = None
