@@ -1,0 +1,56 @@
+{{/*
+What the operator may do in the namespaces that it serves; each verb is one that it uses.
+Server-side apply needs "patch", and "create" where the object is not there yet. There is no right here on
+secrets, roles, pods/exec or nodes, and none to escalate, bind or impersonate. tests/chart/rbac.yaml is the
+declared table that these rules are compared with.
+*/}}
+{{- define "operator.namespacedRules" -}}
+- apiGroups: [alluse.io]
+  resources: [allusesystems]
+  verbs: [get, list, watch, patch]
+- apiGroups: [alluse.io]
+  resources: [allusesystems/status]
+  verbs: [patch]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps, serviceaccounts, services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, delete]
+- apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
+{{- end }}
+
+{{/* What it may do besides when it serves the whole cluster. */}}
+{{- define "operator.clusterRules" -}}
+# Kopf watches the definitions, so that it sees ours come back after it was deleted.
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [list, watch]
+{{- end }}
+
+{{/* What the hook before an uninstall may do, in the namespaces that the release serves. */}}
+{{- define "operator.cleanupRules" -}}
+- apiGroups: [alluse.io]
+  resources: [allusesystems]
+  verbs: [list, delete, patch]
+{{- end }}
