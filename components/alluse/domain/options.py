@@ -168,7 +168,7 @@ def implied_volatility(
     if not 0.0 < target < upper:
         raise InvalidInputError(
             "premium",
-            f"{premium} must lie between {intrinsic:.6g} and {intrinsic + upper:.6g}, the bounds without arbitrage",
+            f"{premium} must lie between {intrinsic:.6g} and {intrinsic + upper:.6g} to be free of arbitrage",
         )
     return _solve_deviation(outside, asset, bond, target) / sqrt(years)
 
