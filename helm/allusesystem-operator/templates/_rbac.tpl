@@ -33,8 +33,12 @@ declared table that these rules are compared with.
   resources: [pods/eviction]
   verbs: [create]
 - apiGroups: [""]
+  resources: [persistentvolumeclaims]
+  verbs: [list, watch]
+# Our own events, and those that say why a pod could not be created (quota, Pod Security).
+- apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [list, watch, create, patch]
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get]

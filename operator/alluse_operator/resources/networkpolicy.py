@@ -14,7 +14,7 @@ from collections import defaultdict
 from typing import Any, Final
 
 from alluse_operator.api import names
-from alluse_operator.api.spec import ALL_COMPONENTS, ComponentType
+from alluse_operator.api.spec import ComponentType
 from alluse_operator.core.desired import Component, System
 from alluse_operator.resources.metadata import Built, object_metadata, seal, selector_labels
 
@@ -69,7 +69,7 @@ def _egress(system: System, component: Component) -> list[Built]:
     """DNS, and the port of each component whose callers this one is among; one rule a port."""
     reached: defaultdict[int, set[str]] = defaultdict(set)
     for other in system.components.values():
-        if other.name != component.name and other.callers & {component.name, ALL_COMPONENTS}:
+        if component.name in other.callers:
             reached[other.port].add(other.name)
     dns = {"to": [dict(peer) for peer in _DNS_PEERS], "ports": [dict(port) for port in _DNS_PORTS]}
     return [dns] + [
@@ -80,12 +80,12 @@ def _egress(system: System, component: Component) -> list[Built]:
 
 def _components(system: System, wanted: set[str] | frozenset[str]) -> Built:
     """Pods of these components of this system, in its own namespace."""
-    selector: dict[str, Any] = {"matchLabels": {names.SYSTEM_LABEL: system.name}}
-    if ALL_COMPONENTS not in wanted:
-        selector["matchExpressions"] = [
-            {"key": names.COMPONENT_LABEL, "operator": "In", "values": sorted(wanted)}
-        ]
-    return {"podSelector": selector}
+    return {
+        "podSelector": {
+            "matchLabels": {names.SYSTEM_LABEL: system.name},
+            "matchExpressions": [{"key": names.COMPONENT_LABEL, "operator": "In", "values": sorted(wanted)}],
+        }
+    }
 
 
 def _port(component: Component) -> Built:
