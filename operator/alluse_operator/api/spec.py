@@ -29,6 +29,14 @@ BUILT_IN_ENVIRONMENTS: Final = ("development", "test", "production")
 #: In `calls`: every other component of the system.
 ALL_COMPONENTS: Final = "*"
 
+#: Environment variables that the operator sets on the components of the catalog.
+RESERVED_VARIABLE_PREFIX: Final = "ALLUSE_"
+RESERVED_VARIABLES: Final = ("ALL_USE_ENV", "POD_NAME", "POD_NAMESPACE", "POD_IP")
+
+#: Below these the unit was probably forgotten; no container starts with less.
+SMALLEST_MEMORY: Final = "4Mi"
+SMALLEST_CLAIM: Final = "1Mi"
+
 DNS_LABEL: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 CONFIG_KEY: Final = r"^[a-z][a-z0-9_]*([.][a-z0-9_]+)*$"
 _TAG = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
@@ -140,6 +148,12 @@ class SpecModel(BaseModel):
         extra="forbid",
         use_attribute_docstrings=True,
     )
+
+
+def _filled_in(model: type[SpecModel]) -> Any:
+    """A field that the API server fills in with all its defaults, so that people see what applies."""
+    defaults = model().model_dump(mode="json", by_alias=True)
+    return Field(default_factory=model, json_schema_extra={"default": defaults})
 
 
 class Dependency(SpecModel):
@@ -381,11 +395,11 @@ class RecoverySpec(SpecModel):
     """What the operator does about a component that is Unhealthy: it restarts the pod, with a growing pause
     and within a budget."""
 
-    backoff: BackoffSpec = Field(default_factory=BackoffSpec)
+    backoff: BackoffSpec = _filled_in(BackoffSpec)
     """Pause between two attempts."""
-    intensity: IntensitySpec = Field(default_factory=IntensitySpec)
+    intensity: IntensitySpec = _filled_in(IntensitySpec)
     """Attempts before giving up for a while."""
-    budget: RecoveryBudgetSpec = Field(default_factory=RecoveryBudgetSpec)
+    budget: RecoveryBudgetSpec = _filled_in(RecoveryBudgetSpec)
     """Recoveries at the same time."""
     reset_after_seconds: int = Field(default=600, ge=10, le=86400)
     """A component that was healthy for so long starts again with a clean record."""
@@ -432,11 +446,11 @@ class AllUseSystemSpec(SpecModel):
         tuple[ComponentSpec, ...], Field(max_length=MAX_COMPONENTS, json_schema_extra=_BY_NAME)
     ] = ()
     """Components of the system. A system has at most 32 in all, those of the catalog included."""
-    startup: StartupSpec = Field(default_factory=StartupSpec)
+    startup: StartupSpec = _filled_in(StartupSpec)
     """How the system starts."""
-    recovery: RecoverySpec = Field(default_factory=RecoverySpec)
+    recovery: RecoverySpec = _filled_in(RecoverySpec)
     """What the operator does about components that fail."""
-    teardown: TeardownSpec = Field(default_factory=TeardownSpec)
+    teardown: TeardownSpec = _filled_in(TeardownSpec)
     """What happens when the system is deleted."""
 
 

@@ -1,0 +1,163 @@
+"""The rules across fields that the API server checks at `kubectl apply`, in CEL: those within one object.
+
+One row, one rule: where it belongs, the expression, and what a person is told. The
+rules over the whole system are in `system_rules`. `validation` states the same rules
+in Python, for a resource that slips past (stored under an older definition) and for
+what CEL cannot see (the values after the layers are merged).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from alluse_operator.api import messages
+from alluse_operator.api.spec import (
+    CONFIG_KEY,
+    HEALTH_DEFAULTS,
+    RESERVED_VARIABLE_PREFIX,
+    RESERVED_VARIABLES,
+    SMALLEST_CLAIM,
+    SMALLEST_MEMORY,
+)
+
+#: The two places where a component is written.
+COMPONENT: Final = "spec.components[]"
+OVERRIDE: Final = "spec.environments[].components[]"
+WRITTEN: Final = (COMPONENT, OVERRIDE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of `x-kubernetes-validations`."""
+
+    where: str
+    """Path of the schema that carries the rule; `[]` is the item of a list, `""` the resource itself."""
+    rule: str
+    message: str
+    """The sentence, or what is said when `message_expression` fails to evaluate."""
+    message_expression: str = ""
+    field: str = ""
+    """Field below `where` that the error points at."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as the CustomResourceDefinition has it."""
+        entry = {"rule": self.rule, "message": self.message}
+        if self.message_expression:
+            entry["messageExpression"] = self.message_expression
+        if self.field:
+            entry["fieldPath"] = f".{self.field}"
+        return entry
+
+
+def local_rules() -> tuple[Rule, ...]:
+    """The rules that need to see one object only."""
+    components = tuple(
+        rule
+        for where in WRITTEN
+        for rule in (*_component(where), *_health(where), *_resources(where), *_storage(where), *_env(where))
+    )
+    jobs = tuple(
+        Rule(COMPONENT, f"self.type != 'Job' || !has(self.{name})", message, field=name)
+        for name, message in messages.JOB_FIELDS.items()
+    )
+    backoff = Rule(
+        "spec.recovery.backoff",
+        "self.initialSeconds <= self.maxSeconds",
+        messages.BACKOFF,
+        field="initialSeconds",
+    )
+    return (*components, *jobs, backoff, *_config())
+
+
+def _component(where: str) -> tuple[Rule, ...]:
+    return (
+        Rule(
+            where,
+            "!has(self.dependsOn) || self.dependsOn.all(d, d.name != self.name)",
+            messages.SELF_DEPENDENCY,
+            f"self.name + ': {messages.SELF_DEPENDENCY}'",
+            "dependsOn",
+        ),
+        Rule(
+            where,
+            "!has(self.calls) || !(self.name in self.calls)",
+            messages.SELF_CALL,
+            f"self.name + ': {messages.SELF_CALL}'",
+            "calls",
+        ),
+    )
+
+
+def _health(where: str) -> tuple[Rule, ...]:
+    timeout = f"(has(self.timeoutSeconds) ? self.timeoutSeconds : {HEALTH_DEFAULTS.timeout_seconds})"
+    period = f"(has(self.periodSeconds) ? self.periodSeconds : {HEALTH_DEFAULTS.period_seconds})"
+    return (Rule(f"{where}.health", f"{timeout} <= {period}", messages.TIMEOUT, field="timeoutSeconds"),)
+
+
+def _resources(where: str) -> tuple[Rule, ...]:
+    return (
+        *(
+            Rule(
+                f"{where}.resources",
+                f"!has(self.requests) || !has(self.requests.{name})"
+                f" || !has(self.limits) || !has(self.limits.{name})"
+                f" || {_compare(f'self.limits.{name}', f'self.requests.{name}')} >= 0",
+                message,
+                field=f"limits.{name}",
+            )
+            for name, message in messages.LIMIT_BELOW_REQUEST.items()
+        ),
+        *(
+            Rule(
+                f"{where}.resources.{kind}",
+                f"!has(self.memory) || {_compare('self.memory', SMALLEST_MEMORY)} >= 0",
+                messages.MEMORY_SMALL,
+                field="memory",
+            )
+            for kind in ("requests", "limits")
+        ),
+    )
+
+
+def _storage(where: str) -> tuple[Rule, ...]:
+    def class_of(storage: str) -> str:
+        return f"(has({storage}.storageClassName) ? {storage}.storageClassName : '')"
+
+    return (
+        Rule(
+            f"{where}.storage",
+            f"{_compare('self.size', SMALLEST_CLAIM)} >= 0",
+            messages.SIZE_SMALL,
+            field="size",
+        ),
+        # A transition rule: it holds between the stored object and the new one.
+        Rule(
+            f"{where}.storage",
+            f"{_compare('self.size', 'oldSelf.size')} == 0 && {class_of('self')} == {class_of('oldSelf')}",
+            messages.STORAGE_CHANGED,
+        ),
+    )
+
+
+def _env(where: str) -> tuple[Rule, ...]:
+    reserved = ", ".join(f"'{name}'" for name in RESERVED_VARIABLES)
+    return (
+        Rule(f"{where}.env[]", "has(self.value) != has(self.secretKeyRef)", messages.ENV_SOURCE),
+        Rule(
+            f"{where}.env[]",
+            f"!self.name.startsWith('{RESERVED_VARIABLE_PREFIX}') && !(self.name in [{reserved}])",
+            messages.ENV_RESERVED,
+            field="name",
+        ),
+    )
+
+
+def _config() -> tuple[Rule, ...]:
+    rule = f"self.all(key, key.matches('{CONFIG_KEY}'))"
+    places = ("spec", "spec.environments[]", *WRITTEN)
+    return tuple(Rule(f"{place}.config", rule, messages.CONFIG_KEYS) for place in places)
+
+
+def _compare(field: str, other: str) -> str:
+    """-1, 0 or 1 for a field and another one, or an amount. A field may hold a number instead of a string."""
+    amount = f"string({other})" if "." in other else f"'{other}'"
+    return f"quantity(string({field})).compareTo(quantity({amount}))"
