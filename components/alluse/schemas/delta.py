@@ -6,10 +6,11 @@ Deltas are absolute fractions between 0 and 1 except `signed_delta` and fields e
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from alluse.schemas.chain import ChainEntry, ListedOption
 from alluse.schemas.common import (
     DISCLAIMER,
     AccountType,
@@ -17,7 +18,6 @@ from alluse.schemas.common import (
     Condition,
     Day,
     Fraction,
-    NonNegativeMoney,
     OptionType,
     PositiveMoney,
     Request,
@@ -46,21 +46,6 @@ class ClampedBy(StrEnum):
     SYMBOL_MINIMUM = "symbol_minimum"
     MAXIMUM = "maximum"
     MINIMUM = "minimum"
-
-
-class ChainEntry(Request):
-    """One listed option. Without `iv` its volatility follows from the middle of bid and ask."""
-
-    strike: PositiveMoney
-    bid: NonNegativeMoney
-    ask: NonNegativeMoney
-    iv: Volatility | None = None
-
-    @model_validator(mode="after")
-    def _uncrossed(self) -> Self:
-        if self.ask < self.bid:
-            raise ValueError("ask is below bid")
-        return self
 
 
 class SelectRequest(Request):
@@ -122,17 +107,6 @@ class Alternative(Answer, allow_inf_nan=False):
     strike: float | None
     theoretical_price: float | None
     prob_itm: Fraction | None
-
-
-class ListedOption(Answer, allow_inf_nan=False):
-    """The entry of the given chain that was chosen, with the delta at its own volatility."""
-
-    strike: float
-    delta: Fraction
-    iv: float
-    bid: float
-    ask: float
-    mid: float
 
 
 class SelectAnswer(Answer, allow_inf_nan=False):
