@@ -145,5 +145,13 @@ class ComponentReason(StrEnum):
     JOB_FAILED = "JobFailed"
     #: Starting, Unhealthy or Blocked: the API server refuses one of its objects.
     APPLY_REFUSED = "ApplyRefused"
+    #: Blocked: an object with one of its names exists and belongs to somebody else.
+    NAME_CONFLICT = "NameConflict"
+    #: Unhealthy: quota, Pod Security or an admission webhook refuses its pods.
+    POD_REFUSED = "PodRefused"
+    #: Blocked: its storage was changed, which a StatefulSet does not allow.
+    STORAGE_IMMUTABLE = "StorageImmutable"
+    #: Stopping: no longer in the spec, or disabled.
+    REMOVED = "Removed"
     #: Disabled: `enabled: false`.
     DISABLED = "Disabled"

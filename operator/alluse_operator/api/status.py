@@ -80,9 +80,10 @@ class ConditionStatus(StrEnum):
 
 
 class ActionType(StrEnum):
-    """What the operator did to a component by way of recovery."""
+    """What was done to a component by way of recovery."""
 
     RESTART_POD = "RestartPod"
+    CONTAINER_RESTART = "ContainerRestart"
 
 
 class StatusModel(BaseModel):
@@ -132,10 +133,11 @@ class WaitingFor(StatusModel):
 
 
 class LastAction(StatusModel):
-    """The latest thing that the operator did to a component by way of recovery."""
+    """The latest thing that was done to a component by way of recovery."""
 
     type: ActionType
-    """What was done."""
+    """What was done. RestartPod: the operator evicted a pod. ContainerRestart: the kubelet started a
+    container again that had ended."""
     time: Timestamp
     """When."""
     reason: Reason
@@ -150,7 +152,7 @@ class ComponentStatus(StatusModel):
     state: ComponentState
     """Waiting: for a dependency. Blocked: a Required dependency is missing past the deadline. Starting:
     created, not yet healthy. Healthy. Degraded: works with something missing. Unhealthy: does not work.
-    Recovering: the operator has acted on it. Unknown: what is known is too old. Stopping. Completed or
+    Recovering: the operator or the kubelet has acted on it. Unknown: what is known is too old. Stopping. Completed or
     Failed: a Job. Disabled: not wanted."""
     since: Timestamp | None = None
     """When it came into this state."""
