@@ -26,6 +26,7 @@ from tools.cluster.steps import StepError, tail
 
 BARE_BINARIES = ("etcd", "kube-apiserver", "kubectl")
 SIMULATED_BINARIES = (*BARE_BINARIES, "kube-controller-manager", "kube-scheduler", "kwok")
+_KWOK_STAGES = Path(__file__).with_name("kwok-stages.yaml")
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -154,8 +155,11 @@ class ControlPlane:
             ),
             "kwok": (
                 f"--kubeconfig={self.kubeconfig}",
-                # No stages are given, so kwok uses its own: nodes and pods are ready at once.
+                f"--config={_KWOK_STAGES}",
                 "--manage-all-nodes=true",
+                "--node-lease-duration-seconds=40",
+                "--node-ip=10.0.0.1",
+                "--cidr=10.128.0.0/12",
                 f"--server-address=127.0.0.1:{self._kwok_port}",
             ),
         }[name]
