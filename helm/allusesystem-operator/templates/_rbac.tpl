@@ -34,11 +34,11 @@ declared table that these rules are compared with.
   verbs: [create]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 # Our own events, and those that say why a pod could not be created (quota, Pod Security).
 - apiGroups: [""]
   resources: [events]
-  verbs: [list, watch, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get]
