@@ -1,0 +1,1 @@
+"""Everything that talks to the cluster: reads, writes, probes, reports. Decides nothing."""

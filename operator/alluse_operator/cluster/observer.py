@@ -1,0 +1,218 @@
+"""Keeps the mirror true, and makes a snapshot of it for a pass.
+
+Watches bring changes within milliseconds, but they can miss some, and nobody would ever know. So everything
+is listed again and again, whole and for all systems at once: often while something is under way, seldom at
+rest. A pass that finds the mirror older than `TRUSTED_FOR` must not act on it: the snapshot says how old it
+is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alluse_operator.clock import Clock
+from alluse_operator.cluster.client import Client
+from alluse_operator.cluster.kinds import CHILD_SELECTOR, MIRRORED, NAMESPACE, POD, SYSTEM, Kind
+from alluse_operator.cluster.mirror import Key, Mirror
+from alluse_operator.core.objects import CHILD_KINDS, Object
+from alluse_operator.core.observed import ProbeReading, Snapshot
+from alluse_operator.core.reading import read_snapshot
+from alluse_operator.errors import ApiError
+from alluse_operator.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+#: Three listings at rest may fail before nothing is done any more.
+TRUSTED_FOR = timedelta(seconds=100)
+#: A change that is known from elsewhere must come on the watch within so long, or the watch is stalled.
+OWED_FOR = timedelta(seconds=8)
+#: How often a terminating system asks whether its namespace is terminating, too.
+NAMESPACE_ASKED_EVERY = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often everything is listed."""
+
+    at_rest: timedelta = timedelta(seconds=30)
+    busy: timedelta = timedelta(seconds=10)
+    retry: timedelta = timedelta(seconds=1)
+    retry_max: timedelta = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class _NamespaceView:
+    terminating: bool
+    asked_at: float
+
+
+class Observer:
+    """Reads the cluster."""
+
+    def __init__(
+        self,
+        client: Client,
+        mirror: Mirror,
+        *,
+        namespaces: Sequence[str],
+        clock: Clock,
+        metrics: Metrics,
+        rhythm: Rhythm | None = None,
+    ) -> None:
+        self._client = client
+        self._mirror = mirror
+        self._scopes: Sequence[str | None] = namespaces or (None,)
+        self._clock = clock
+        self._metrics = metrics
+        self._rhythm = rhythm or Rhythm()
+        self._listed_at: dict[Kind, datetime] = {}
+        self._namespaces: dict[str, _NamespaceView] = {}
+        self._wanted = asyncio.Event()
+        self._missing: set[Kind] = set()
+        self.errors: dict[Kind, str] = {}
+        """Kinds whose last listing failed, and why."""
+
+    @property
+    def synced_at(self) -> datetime | None:
+        """Since when the mirror may have missed something; None: not everything has been listed yet."""
+        if len(self._listed_at) < len(MIRRORED):
+            return None
+        return min(self._listed_at.values())
+
+    @property
+    def age(self) -> timedelta:
+        """How old the oldest listing is."""
+        synced_at = self.synced_at
+        return timedelta.max if synced_at is None else max(self._clock.now() - synced_at, timedelta(0))
+
+    def stalled(self) -> Collection[str]:
+        """Kinds whose watch owes a change that is known from elsewhere."""
+        return [kind.plural for kind in MIRRORED if self._mirror.overdue(kind) > OWED_FOR]
+
+    def hurry(self) -> None:
+        """List soon: what is known may be wrong."""
+        self._wanted.set()
+
+    async def run(
+        self,
+        *,
+        busy: Callable[[], bool],
+        changed: Callable[[Iterable[Key]], None],
+        appeared: Callable[[], None],
+    ) -> None:
+        """List for ever. `changed` gets the systems of which a listing brought news; `appeared` is called
+        when a kind that was not served before (the CRD was missing) is served now."""
+        failures = 0
+        while True:
+            self._wanted.clear()
+            was_missing = set(self._missing)
+            changed(await self.resync())
+            if was_missing - self._missing:
+                appeared()
+            failures = failures + 1 if self.errors else 0
+            pause = self._pause(busy(), failures)
+            started = _now()
+            while _now() - started < pause and not self._wanted.is_set():
+                # Something may get under way in mid-pause: then the shorter one counts.
+                step = min(1.0, max(pause - (_now() - started), 0.01))
+                try:
+                    async with asyncio.timeout(step):
+                        await self._wanted.wait()
+                except TimeoutError:
+                    pause = min(pause, self._pause(busy(), failures))
+
+    async def resync(self) -> set[Key]:
+        """List every kind once; answers the systems whose objects differ from what was known."""
+        changed: set[Key] = set()
+        limit = asyncio.Semaphore(4)
+
+        async def one(kind: Kind) -> None:
+            async with limit:
+                changed.update(await self._list(kind))
+
+        await asyncio.gather(*(one(kind) for kind in MIRRORED))
+        if self.synced_at is not None:
+            self._metrics.mirror_age.set(self.age.total_seconds())
+        return changed
+
+    async def snapshot(self, key: Key, resource: Object, probes: Iterable[ProbeReading]) -> Snapshot:
+        """What is known of one system now."""
+        children = list(self._mirror.children(key))
+        return read_snapshot(
+            resource,
+            [child for child in children if child["kind"] in CHILD_KINDS],
+            [child for child in children if child["kind"] == POD.name],
+            probes,
+            self.synced_at or datetime.fromtimestamp(0, self._clock.now().tzinfo),
+            TRUSTED_FOR,
+            namespace_terminating=await self._namespace_terminates(key, resource),
+            refusals=self._mirror.refusals(key),
+        )
+
+    def namespace_terminates(self, namespace: str) -> None:
+        """An answer to a write said so."""
+        self._namespaces[namespace] = _NamespaceView(True, _now())
+
+    def forget(self, key: Key) -> None:
+        """The system is gone; the namespace may come again under the same name."""
+        if all(other.namespace != key.namespace for other in self._mirror.systems()):
+            self._namespaces.pop(key.namespace, None)
+
+    def _pause(self, busy: bool, failures: int) -> float:
+        if failures:
+            nominal = min(
+                self._rhythm.retry.total_seconds() * 2.0 ** min(failures - 1, 8),
+                self._rhythm.retry_max.total_seconds(),
+            )
+            return nominal * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
+        if busy:
+            return self._rhythm.busy.total_seconds() * random.uniform(0.8, 1.0)  # noqa: S311
+        return self._rhythm.at_rest.total_seconds() * random.uniform(1.0, 1.1)  # noqa: S311
+
+    async def _list(self, kind: Kind) -> set[Key]:
+        asked_at = self._clock.now()
+        changed: set[Key] = set()
+        selector = "" if kind is SYSTEM else CHILD_SELECTOR
+        try:
+            for namespace in self._scopes:
+                listing = await self._client.list(kind, namespace, selector)
+                changed |= self._mirror.listed(kind, namespace, listing)
+        except ApiError as error:
+            if self.errors.get(kind) != error.message:
+                log.warning("Cannot list %s: %s", kind.plural, error.message, extra={"reason": error.kind})
+            self.errors[kind] = error.message
+            self._metrics.reconcile_errors.labels(error.kind).inc()
+            if error.status == 404:
+                self._missing.add(kind)
+            return changed
+        self.errors.pop(kind, None)
+        self._missing.discard(kind)
+        self._listed_at[kind] = asked_at
+        return changed
+
+    async def _namespace_terminates(self, key: Key, resource: Object) -> bool:
+        """Asked only for a system that is being deleted; without the right to know, the answer is no."""
+        if not resource["metadata"].get("deletionTimestamp"):
+            return False
+        view = self._namespaces.get(key.namespace)
+        if view is not None and (
+            view.terminating or _now() - view.asked_at < NAMESPACE_ASKED_EVERY.total_seconds()
+        ):
+            return view.terminating
+        try:
+            namespace = await self._client.get(NAMESPACE, None, key.namespace)
+        except ApiError as error:
+            terminating = error.status == 404
+        else:
+            terminating = bool(namespace["metadata"].get("deletionTimestamp"))
+        self._namespaces[key.namespace] = _NamespaceView(terminating, _now())
+        return terminating
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,85 @@
+"""Kopf's part: what it watches, and that every event ends in "look at this system again".
+
+Nothing is decided here. Only `on.event` handlers are used: they write nothing to the objects (no finalizer,
+no annotation, no status), which create, update, delete and daemon handlers would.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import kopf
+
+from alluse_operator.cluster.kinds import CHILD_SELECTOR, CHILDREN, EVENT, REFUSAL_FIELDS, SYSTEM, Kind
+from alluse_operator.cluster.mirror import Key, Mirror
+
+Login = Callable[[], Awaitable[kopf.AiohttpSession]]
+
+
+def build_registry(mirror: Mirror, wake: Callable[[Key], None], login: Login) -> kopf.OperatorRegistry:
+    """Handlers that feed the mirror and wake whom it concerns."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def log_in(**_: Any) -> kopf.AiohttpSession:
+        return await login()
+
+    def watch(kind: Kind) -> None:
+        @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"watch-{kind.plural}")
+        async def seen(event: kopf.RawEvent, **_: Any) -> None:
+            key = mirror.watched(kind, dict(event["object"]), deleted=event["type"] == "DELETED")
+            if key is not None:
+                wake(key)
+
+    for kind in (SYSTEM, *CHILDREN):
+        watch(kind)
+
+    @kopf.on.event(EVENT.group, EVENT.version, EVENT.plural, registry=registry, id="watch-refusals")
+    async def refused(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] != "DELETED" and (key := mirror.refused(dict(event["object"]))) is not None:
+            wake(key)
+
+    return registry
+
+
+def build_settings() -> kopf.OperatorSettings:
+    """Kopf as it serves here: patient for ever, silent, and without a finalizer of ours to take off."""
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    # Neither namespaces nor CRDs are watched: which of them are served is known. Saves two cluster-wide
+    # rights.
+    settings.scanning.disabled = True
+    settings.watching.initial_streaming = False
+    settings.watching.chunk_size = 500
+    settings.watching.inactivity_timeout = 70
+    settings.watching.connect_timeout = 5
+    settings.watching.reconnect_backoff = 0.1
+    settings.networking.request_timeout = 15
+    settings.networking.connect_timeout = 5
+    settings.networking.error_backoffs = EndlessBackoffs()
+    settings.queueing.worker_limit = None
+    settings.queueing.error_delays = (1, 2, 4, 8)
+    # Kopf takes off its finalizer wherever it finds no handler that needs it: it must not be the name of
+    # ours.
+    settings.persistence.finalizer = "alluse.io/never-set"
+    # Otherwise the whole process is killed ten minutes after the watching part was restarted.
+    settings.process.ultimate_exiting_timeout = None
+    for kind in CHILDREN:
+        settings.watching.label_selectors[kind.group, kind.version, kind.plural] = CHILD_SELECTOR
+    settings.watching.field_selectors[EVENT.group, EVENT.version, EVENT.plural] = REFUSAL_FIELDS
+    return settings
+
+
+class EndlessBackoffs:
+    """Pauses between Kopf's attempts: growing to 5 s, jittered, and never at an end, so that it never gives
+    up.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        nominal = 0.25
+        while True:
+            yield nominal * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
+            nominal = min(nominal * 2, 5.0)

@@ -1,0 +1,134 @@
+"""The operator's metrics, in a registry of its own. Labels carry names of systems and components, never
+content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from alluse_operator.api.status import ComponentState
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """Every series of one operator process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.reconcile_seconds = Histogram(
+            "allusesystem_reconcile_seconds",
+            "Time of one pass over one system, its writes included",
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60),
+            registry=self.registry,
+        )
+        self.reconcile_errors = Counter(
+            "allusesystem_reconcile_errors",
+            "Passes or writes that failed, by kind of error",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.component_health = Gauge(
+            "allusesystem_component_health",
+            "1 for the state that a component is in, 0 for the others",
+            ["namespace", "system", "component", "state"],
+            registry=self.registry,
+        )
+        self.time_to_ready = Gauge(
+            "allusesystem_time_to_ready_seconds",
+            "From the creation of the first component of the latest start until the system was ready",
+            ["namespace", "system"],
+            registry=self.registry,
+        )
+        self.component_time_to_ready = Gauge(
+            "allusesystem_component_time_to_ready_seconds",
+            "From the creation of a component until it was first healthy",
+            ["namespace", "system", "component"],
+            registry=self.registry,
+        )
+        self.recoveries = Counter(
+            "allusesystem_recoveries",
+            "Recovery actions carried out",
+            ["namespace", "system", "component", "action"],
+            registry=self.registry,
+        )
+        self.watch_age = Gauge(
+            "allusesystem_watch_age_seconds",
+            "Time since a watch stream was last heard (at rest the API server speaks about once a minute)",
+            ["path"],
+            registry=self.registry,
+        )
+        self.mirror_age = Gauge(
+            "allusesystem_mirror_age_seconds",
+            "Time since everything was last listed",
+            registry=self.registry,
+        )
+        self.watch_restarts = Counter(
+            "allusesystem_watch_restarts",
+            "Restarts of the watching part, by reason",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.leader = Gauge("allusesystem_leader", "1 while this process leads", registry=self.registry)
+        self.systems = Gauge("allusesystem_systems", "Systems that are looked after", registry=self.registry)
+        self.api_requests = Counter(
+            "allusesystem_api_requests",
+            "Requests to the API server by verb and status code (0: no answer); watches not included",
+            ["verb", "code"],
+            registry=self.registry,
+        )
+        self.api_seconds = Histogram(
+            "allusesystem_api_request_seconds",
+            "Time until the API server answered",
+            ["verb"],
+            buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 15),
+            registry=self.registry,
+        )
+        self.queue = Gauge(
+            "allusesystem_dispatcher_queue", "Systems that wait for their pass", registry=self.registry
+        )
+        self.events_dropped = Counter(
+            "allusesystem_events_dropped",
+            "Kubernetes Events not sent because there were too many or the API server refused them",
+            registry=self.registry,
+        )
+        self.probes = Counter(
+            "allusesystem_probes", "Deep checks of components by outcome", ["outcome"], registry=self.registry
+        )
+        self._children: dict[tuple[str, str], dict[str, str]] = {}
+
+    def request(self, verb: str, status: int, seconds: float) -> None:
+        """Note one request to the API server."""
+        self.api_requests.labels(verb, str(status)).inc()
+        self.api_seconds.labels(verb).observe(seconds)
+
+    def show_components(self, namespace: str, system: str, states: Mapping[str, ComponentState]) -> None:
+        """Set each component's state; series of components that are no longer there go away."""
+        shown = self._children.setdefault((namespace, system), {})
+        for component in shown.keys() - states.keys():
+            self._forget_component(namespace, system, component)
+            del shown[component]
+        for component, state in states.items():
+            if shown.get(component) == state.value:
+                continue
+            for other in ComponentState:
+                self.component_health.labels(namespace, system, component, other.value).set(other is state)
+            shown[component] = state.value
+
+    def forget_system(self, namespace: str, system: str) -> None:
+        """Remove every series of a system that is gone."""
+        for component in self._children.pop((namespace, system), {}):
+            self._forget_component(namespace, system, component)
+        self.time_to_ready.remove_by_labels({"namespace": namespace, "system": system})
+
+    def _forget_component(self, namespace: str, system: str, component: str) -> None:
+        labels = {"namespace": namespace, "system": system, "component": component}
+        for metric in (self.component_health, self.component_time_to_ready, self.recoveries):
+            metric.remove_by_labels(labels)
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)

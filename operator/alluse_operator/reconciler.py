@@ -1,0 +1,164 @@
+"""One pass over one system: observe, plan, apply, report. The whole operator on one page.
+
+What is wanted and what is seen go into a pure plan; the plan's actions are carried out; what came of them
+goes into a pure report. Nothing is remembered between passes but a cache of what a spec resolves to:
+whatever matters is in the cluster, so any operator goes on where another was stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from alluse_operator.api.status import ComponentState
+from alluse_operator.api.validation import InvalidSpec
+from alluse_operator.clock import Clock
+from alluse_operator.cluster.applier import Applied, Applier
+from alluse_operator.cluster.mirror import Key, Mirror
+from alluse_operator.cluster.observer import Observer
+from alluse_operator.cluster.prober import Prober, Target
+from alluse_operator.cluster.reporter import Published, Reporter
+from alluse_operator.core.desired import Defaults, Identity, System
+from alluse_operator.core.objects import ComponentObjects
+from alluse_operator.core.observed import Snapshot
+from alluse_operator.core.plan import Mode, Plan
+from alluse_operator.core.planner import make_plan
+from alluse_operator.core.report import make_report
+from alluse_operator.core.resolve import resolve
+from alluse_operator.dispatcher import Next
+from alluse_operator.resources.build import build_all
+
+#: States in which nothing is under way: while every component is in one of them, the cluster is listed
+#: seldom.
+SETTLED = frozenset({ComponentState.HEALTHY, ComponentState.COMPLETED, ComponentState.DISABLED})
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What one writing of a spec asks for; `system` is an error where it asks for something impossible."""
+
+    identity: Identity
+    system: System | InvalidSpec
+    built: Mapping[str, ComponentObjects]
+
+
+class Reconciler:
+    """The shell around the pure core."""
+
+    def __init__(
+        self,
+        *,
+        mirror: Mirror,
+        observer: Observer,
+        prober: Prober,
+        applier: Applier,
+        reporter: Reporter,
+        clock: Clock,
+        defaults: Defaults,
+        woken: Callable[[Key], bool],
+    ) -> None:
+        self._mirror = mirror
+        self._observer = observer
+        self._prober = prober
+        self._applier = applier
+        self._reporter = reporter
+        self._clock = clock
+        self._defaults = defaults
+        self._woken = woken
+        self._wanted: dict[Key, _Wanted] = {}
+        self._unsettled: set[Key] = set()
+
+    async def reconcile(self, key: Key) -> Next:
+        resource = self._mirror.system(key)
+        if resource is None:
+            return self._forget(key)
+        snapshot = await self._observer.snapshot(key, resource, self._prober.readings(key).values())
+        wanted = self._resolve(key, snapshot)
+        plan = make_plan(wanted.system, wanted.built, snapshot, self._clock.now())
+        self._prober.aim(key, targets(plan, snapshot))
+        applied = await self._applier.apply(key, plan, lambda: self._woken(key))
+        report = make_report(plan, applied.outcomes, snapshot, self._clock.now())
+        published = await self._reporter.publish(key, resource, report)
+        self._note_unrest(key, plan)
+        return self._next(plan, applied, published)
+
+    def busy(self) -> bool:
+        """Whether any system is on its way to somewhere."""
+        return bool(self._unsettled)
+
+    def _resolve(self, key: Key, snapshot: Snapshot) -> _Wanted:
+        """Resolve and build once for each writing of a spec: a pass is cheap when only the cluster has
+        changed.
+        """
+        identity = snapshot.resource.identity
+        known = self._wanted.get(key)
+        if known is not None and known.identity == identity:
+            return known
+        try:
+            system = resolve(identity, snapshot.resource.spec, self._defaults)
+            wanted = _Wanted(identity, system, build_all(system))
+        except InvalidSpec as error:
+            wanted = _Wanted(identity, error, {})
+        self._wanted[key] = wanted
+        return wanted
+
+    def _next(self, plan: Plan, applied: Applied, published: Published) -> Next:
+        now = self._clock.now()
+        times: list[datetime] = [plan.requeue_at] if plan.requeue_at is not None else []
+        if published.due_in is not None:
+            times.append(now + published.due_in)
+        if applied.again:
+            times.append(now)
+        failed = published.failed or any(not outcome.ok and outcome.transient for outcome in applied.outcomes)
+        if any(not outcome.ok and not outcome.transient for outcome in applied.outcomes):
+            times.append(now + timedelta(seconds=2))
+        return Next(at=min(times, default=None), failed=failed)
+
+    def _note_unrest(self, key: Key, plan: Plan) -> None:
+        settled = plan.mode is Mode.RUN and all(
+            component.assessment.state in SETTLED for component in plan.components.values()
+        )
+        (self._unsettled.discard if settled else self._unsettled.add)(key)
+
+    def _forget(self, key: Key) -> Next:
+        """The system is gone: nothing of it stays in this process."""
+        wanted = self._wanted.pop(key, None)
+        self._unsettled.discard(key)
+        self._prober.aim(key, ())
+        self._applier.forget(key)
+        self._observer.forget(key)
+        self._reporter.forget(key, wanted.identity.uid if wanted is not None else "")
+        return Next(gone=True)
+
+
+def targets(plan: Plan, snapshot: Snapshot) -> list[Target]:
+    """The pods to ask about their health: those that run, have an address, and have been ready or asked
+    before.
+
+    A pod that was never ready is left alone: its startup probe and its start deadline look after it.
+    """
+    if plan.system is None or plan.mode is not Mode.RUN:
+        return []
+    found = []
+    for name, component in plan.system.components.items():
+        if component.health.path is None:
+            continue
+        for pod in snapshot.pods.get(name, ()):
+            if pod.deleting or not pod.started or not pod.ip:
+                continue
+            if not pod.ready and pod.uid not in snapshot.probes:
+                continue
+            found.append(
+                Target(
+                    pod_uid=pod.uid,
+                    ip=pod.ip,
+                    port=component.port,
+                    path=component.health.path,
+                    period=component.health.period,
+                    timeout=component.health.timeout,
+                    unhealthy_after=component.health.unhealthy_after,
+                    restarts=pod.restarts,
+                )
+            )
+    return found

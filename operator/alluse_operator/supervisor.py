@@ -1,0 +1,121 @@
+"""Keeps the watching part running: Kopf in this process, started again whenever it ends.
+
+Kopf gives up as a whole for reasons that pass (an error event in a stream, a token refused); the process
+must not die of it, with its mirror and its lease. The tasks of Kopf are started and stopped here one by
+one, because its own runner would also cancel every other task of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import kopf
+
+from alluse_operator.cluster.streams import StreamAges
+from alluse_operator.handlers import build_settings
+from alluse_operator.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+#: A restart that was asked for (a stalled watch) is not repeated sooner than this.
+RESTART_EVERY = 20.0
+STOP_SECONDS = 5.0
+
+
+class Supervisor:
+    """Runs Kopf's tasks for ever."""
+
+    def __init__(
+        self,
+        registry: kopf.OperatorRegistry,
+        *,
+        namespaces: Sequence[str],
+        ages: StreamAges,
+        metrics: Metrics,
+        restarted: Callable[[], None],
+        take_signals: Callable[[], None],
+    ) -> None:
+        self._registry = registry
+        self._namespaces = namespaces
+        self._ages = ages
+        self._metrics = metrics
+        self._restarted = restarted
+        self._take_signals = take_signals
+        self._again = asyncio.Event()
+        self._last_asked = float("-inf")
+
+    def restart(self, reason: str) -> None:
+        """Open all streams anew; asked for too often, it waits for its turn by being asked again."""
+        now = asyncio.get_running_loop().time()
+        if now - self._last_asked < RESTART_EVERY:
+            return
+        self._last_asked = now
+        log.warning("The watches are started again: %s", reason, extra={"reason": "WatchRestart"})
+        self._metrics.watch_restarts.labels("asked").inc()
+        self._again.set()
+
+    async def run(self) -> None:
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            self._again.clear()
+            self._ages.forget()
+            self._restarted()
+            started = loop.time()
+            error = await self._run_once()
+            if error is None:
+                failures = 0
+                continue
+            self._metrics.watch_restarts.labels("ended").inc()
+            failures = 0 if loop.time() - started > 60 else failures + 1
+            pause = min(0.1 * 2 ** min(failures, 8), 5.0) * random.uniform(0.5, 1.0)  # noqa: S311
+            log.warning(
+                "The watching part ended and is started again in %.1f s: %s",
+                pause,
+                error,
+                extra={"reason": "WatchEnded"},
+            )
+            await asyncio.sleep(pause)
+
+    async def _run_once(self) -> BaseException | str | None:
+        """One life of Kopf; None: it was asked to stop, otherwise what ended it."""
+        tasks = await kopf.spawn_tasks(
+            registry=self._registry,
+            settings=build_settings(),
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            standalone=True,
+        )
+        # Kopf has just taken the process's signal handlers for its own.
+        self._take_signals()
+        asked = asyncio.create_task(self._again.wait(), name="restart asked for")
+        try:
+            done, _ = await asyncio.wait({asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+            await _stop(tasks)
+        if asked in done:
+            return None
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                return error
+        return "a part of it ended without an error"
+
+
+async def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel and wait; what does not end in time is left to the end of the process."""
+    pending = {task for task in tasks if not task.done()}
+    for task in pending:
+        task.cancel()
+    if pending:
+        done, late = await asyncio.wait(pending, timeout=STOP_SECONDS)
+        for task in done:
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                task.exception()
+        if late:
+            log.warning("%d tasks of the watching part do not end", len(late))
