@@ -109,3 +109,8 @@ WS1: Final[Mapping[str, CatalogEntry]] = MappingProxyType(
     {facts.name: _entry(facts) for facts in contract.COMPONENTS.values()}
 )
 """The catalog by component name, in start order."""
+
+SPECS: Final[Mapping[str, ComponentSpec]] = MappingProxyType(
+    {name: entry.spec for name, entry in WS1.items()}
+)
+"""What validation and the CustomResourceDefinition need of the catalog."""

@@ -433,8 +433,8 @@ class AllUseSystemSpec(SpecModel):
     """Tag of the component image. Without it the version that the operator was installed with."""
     image: ImageSpec | None = None
     """Image of all components that do not name their own."""
-    config: Annotated[dict[str, ConfigValue], Field(max_length=MAX_CONFIG_KEYS)] | None = Field(
-        default=None, examples=[{"monitoring.health.check_interval": "15"}]
+    config: Annotated[dict[str, ConfigValue], Field(max_length=MAX_CONFIG_KEYS)] = Field(
+        default_factory=dict, examples=[{"monitoring.health.check_interval": "15"}]
     )
     """Configuration of the whole system, as dotted keys. It goes to config-manager, which serves it to the
     other components at run time: a change restarts nothing else."""

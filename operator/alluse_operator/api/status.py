@@ -152,8 +152,8 @@ class ComponentStatus(StatusModel):
     state: ComponentState
     """Waiting: for a dependency. Blocked: a Required dependency is missing past the deadline. Starting:
     created, not yet healthy. Healthy. Degraded: works with something missing. Unhealthy: does not work.
-    Recovering: the operator or the kubelet has acted on it. Unknown: what is known is too old. Stopping. Completed or
-    Failed: a Job. Disabled: not wanted."""
+    Recovering: the operator or the kubelet has acted on it. Unknown: what is known is too old. Stopping.
+    Completed or Failed: a Job. Disabled: not wanted."""
     since: Timestamp | None = None
     """When it came into this state."""
     reason: Reason | None = None
