@@ -29,7 +29,7 @@ test: install ## Every test, on real parts that it sets up itself
 	@$(BIN)/python -m tools.stages test
 
 bench: install ## Measure start, gap, recovery, memory; ratios go to build/bench/
-	@$(BIN)/python -m tests.performance $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m performance $(ARGS)
 
 format: install ## Write the format and the fixes that are safe
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tools import testenv
+
 from kube import Kube, Object
 
 SERVER = """
@@ -84,3 +86,13 @@ def remove(kube: Kube, pod: Object, path: str) -> None:
         "-c",
         f"__import__('os').remove({path!r})",
     )
+
+
+def send_signal(cluster: testenv.Cluster, pod: Object, signal: str) -> None:
+    """A signal to the first process of a pod's container, from its node."""
+    node = pod["spec"]["nodeName"]
+    container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
+    pid = cluster.node_exec(
+        node, "crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container
+    ).strip()
+    cluster.node_exec(node, "kill", f"-{signal}", pid)

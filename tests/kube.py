@@ -131,9 +131,9 @@ class Kube:
 
 @dataclass(slots=True)
 class Watch:
-    """What a watch told: (type, object) pairs, oldest first."""
+    """What a watch told: (type, object, time.monotonic() of its arrival), oldest first."""
 
-    events: list[tuple[str, Object]] = field(default_factory=list)
+    events: list[tuple[str, Object, float]] = field(default_factory=list)
 
     def read(self, process: subprocess.Popen[str]) -> None:
         decoder, text = json.JSONDecoder(), ""
@@ -145,13 +145,13 @@ class Watch:
             except ValueError:
                 continue
             text = text.lstrip()[end:]
-            self.events.append((event["type"], event["object"]))
+            self.events.append((event["type"], event["object"], time.monotonic()))
 
     def deleted(self) -> list[str]:
-        return [obj["metadata"]["name"] for kind, obj in self.events if kind == "DELETED"]
+        return [obj["metadata"]["name"] for kind, obj, _ in self.events if kind == "DELETED"]
 
     def created(self) -> list[str]:
-        return [obj["metadata"]["name"] for kind, obj in self.events if kind == "ADDED"]
+        return [obj["metadata"]["name"] for kind, obj, _ in self.events if kind == "ADDED"]
 
 
 def moment(text: str) -> datetime:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tools import testenv
 
-from applications import component, pod, system, touch
+from applications import component, pod, send_signal, system, touch
 from installation import fresh_namespace
 from kube import Kube, condition
 
@@ -26,16 +26,6 @@ def running(kube: Kube, operator: str) -> Iterator[str]:
 
 def wait_ready(kube: Kube, namespace: str, seconds: float = 60) -> None:
     kube.wait("2/2 ready", lambda: kube.status(SYSTEM, namespace).get("ready") == "2/2", seconds, namespace)
-
-
-def send_signal(cluster: testenv.Cluster, pod: dict, signal: str) -> None:
-    """A signal to the first process of a pod's container, from its node."""
-    node = pod["spec"]["nodeName"]
-    container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
-    pid = cluster.node_exec(
-        node, "crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container
-    ).strip()
-    cluster.node_exec(node, "kill", f"-{signal}", pid)
 
 
 def restarts(pod: dict) -> int:
@@ -103,26 +93,18 @@ def test_one_that_answers_but_fails_its_deep_check_is_restarted_with_a_record(
     assert row["lastAction"]["type"] == "RestartPod"
     assert row["lastAction"]["reason"]
     assert "RestartPod" in kube.kubectl("get", "events", "-n", running)
-    assert (
-        metric_of_leader(
-            kube,
-            operator,
-            f'alluse_recoveries_total{{action="RestartPod",component="api",namespace="{running}"',
-        )
-        >= 1
-    )
+    labels = ('action="RestartPod"', 'component="api"', f'namespace="{running}"')
+    assert metric_of_leader(kube, operator, "allusesystem_recoveries_total", *labels) >= 1
 
 
-def metric_of_leader(kube: Kube, operator: str, prefix: str) -> float:
-    """The largest value that any replica of the operator reports for a metric."""
+def metric_of_leader(kube: Kube, operator: str, name: str, *labels: str) -> float:
+    """The largest value that any replica of the operator reports for a metric with these labels."""
     values = [0.0]
     for found in kube.items("pods", operator, "app.kubernetes.io/name=allusesystem-operator"):
-        text = kube.kubectl(
-            "get",
-            "--raw",
-            f"/api/v1/namespaces/{operator}/pods/{found['metadata']['name']}:8080/proxy/metrics",
-        )
-        values += [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(prefix)]
+        path = f"/api/v1/namespaces/{operator}/pods/{found['metadata']['name']}:8080/proxy/metrics"
+        for line in kube.kubectl("get", "--raw", path).splitlines():
+            if line.startswith(name) and all(label in line for label in labels):
+                values.append(float(line.rsplit(" ", 1)[1]))
     return max(values)
 
 

@@ -1,0 +1,45 @@
+"""Measure this tree: `make bench`, or one part with `make bench ARGS="gap"`.
+
+gap       our own overhead on a simulated cluster, beside a script with one watch
+ordering  a start in order on the kind cluster, beside the same workloads applied all at once
+life      memory, health answers, shutdown, kill -9 and hang on the kind cluster, beside a bare Deployment
+rest      five minutes at rest: writes, requests, CPU and memory of the operator
+
+Every figure that is held against another is measured beside it in the same run; quote the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from performance import gap, life, ordering, rest
+from performance.results import Results
+
+PARTS = {"gap": gap.measure, "ordering": ordering.measure, "life": life.measure, "rest": rest.measure}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, []], help="which parts; without any, all of them"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison (default 5)")
+    options = parser.parse_args()
+    for part in options.parts or PARTS:
+        print(f"━━ {part}", flush=True)
+        started, results = time.monotonic(), Results()
+        with tempfile.TemporaryDirectory(prefix="alluse-bench-") as directory:
+            asyncio.run(PARTS[part](results, Path(directory), options.rounds))
+        print(f"━━ {part} done after {time.monotonic() - started:.0f} s: {results.write(part)}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
