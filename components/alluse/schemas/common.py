@@ -42,7 +42,7 @@ class Request(BaseModel):
 class Answer(BaseModel):
     """Base of everything a component answers: fields that the reader does not know are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, frozen=True, populate_by_name=True)
 
 
 #: A value of such size is a mistake of the caller, and its square is still finite.

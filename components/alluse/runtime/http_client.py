@@ -1,0 +1,204 @@
+"""A small HTTP/1.1 client: keep-alive connections per host, one deadline for the whole exchange.
+
+Only what components need to talk to each other: plain TCP, no redirects, no proxies, no cookies. h11 does
+the protocol.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+import h11
+
+MAX_BODY: Final = 16 << 20
+IDLE_S: Final = 30.0
+IDLE_PER_HOST: Final = 8
+_READ: Final = 65_536
+_SAFE_TO_REPEAT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What came back; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpError(Exception):
+    """No usable answer: the peer could not be reached or does not speak HTTP."""
+
+
+class HttpTimeoutError(HttpError):
+    """The time for the exchange was over before the answer was complete."""
+
+
+class Transport(Protocol):
+    """Exchanges one request for one reply; raises HttpError."""
+
+    async def request(
+        self,
+        base_url: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+    ) -> HttpReply: ...
+
+    async def close(self) -> None: ...
+
+
+class _StaleError(Exception):
+    """A kept connection was closed by the peer before it answered anything."""
+
+
+class HttpClient:
+    """Transport over TCP."""
+
+    def __init__(self) -> None:
+        self._idle: dict[tuple[str, int], list[tuple[float, _Connection]]] = {}
+
+    async def request(
+        self,
+        base_url: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+    ) -> HttpReply:
+        parts = urlsplit(base_url)
+        address = (parts.hostname or "", parts.port or 80)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._exchange(address, method, parts.path + target, headers, body)
+        except TimeoutError:
+            raise HttpTimeoutError(f"no answer from {parts.netloc} within {timeout_s:.2f} s") from None
+        except OSError as error:
+            raise HttpError(f"cannot reach {parts.netloc}: {error.strerror or error}") from None
+        except h11.ProtocolError as error:
+            raise HttpError(f"{parts.netloc} does not speak HTTP: {error}") from None
+
+    async def _exchange(
+        self, address: tuple[str, int], method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> HttpReply:
+        while (kept := self._kept(address)) is not None:
+            try:
+                return await self._on(kept, address, method, target, headers, body)
+            except _StaleError:
+                if method not in _SAFE_TO_REPEAT:
+                    raise ConnectionResetError("the kept connection was closed") from None
+        connection = _Connection(*await asyncio.open_connection(*address), host=address)
+        try:
+            return await self._on(connection, address, method, target, headers, body)
+        except _StaleError:
+            raise ConnectionResetError("closed the connection without an answer") from None
+
+    async def _on(
+        self,
+        connection: "_Connection",
+        address: tuple[str, int],
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> HttpReply:
+        try:
+            reply = await connection.exchange(method, target, headers, body)
+        except BaseException:
+            connection.close()
+            raise
+        if connection.reusable():
+            kept = self._idle.setdefault(address, [])
+            kept.append((time.monotonic(), connection))
+            if len(kept) > IDLE_PER_HOST:
+                kept.pop(0)[1].close()
+        else:
+            connection.close()
+        return reply
+
+    def _kept(self, address: tuple[str, int]) -> "_Connection | None":
+        """The connection used last, if it is still open and young."""
+        kept = self._idle.get(address, [])
+        while kept:
+            since, connection = kept.pop()
+            if time.monotonic() - since < IDLE_S and not connection.closed_by_peer():
+                return connection
+            connection.close()
+        return None
+
+    async def close(self) -> None:
+        for kept in self._idle.values():
+            for _, connection in kept:
+                connection.close()
+        self._idle.clear()
+
+
+class _Connection:
+    """One TCP connection and its HTTP state."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: tuple[str, int]
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._host = host
+        self._http = h11.Connection(h11.CLIENT)
+
+    async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        host, port = self._host
+        fields = [("host", f"{host}:{port}"), *headers.items()]
+        if body or method in ("POST", "PUT", "PATCH"):
+            fields.append(("content-length", str(len(body))))
+        message = self._send(h11.Request(method=method, target=target, headers=fields))
+        if body:
+            message += self._send(h11.Data(data=body))
+        try:
+            self._writer.write(message + self._send(h11.EndOfMessage()))
+            await self._writer.drain()
+            return await self._receive()
+        except (ConnectionResetError, BrokenPipeError):
+            raise _StaleError from None
+
+    def _send(self, event: Any) -> bytes:
+        return self._http.send(event) or b""
+
+    async def _receive(self) -> HttpReply:
+        status, headers, chunks, size = 0, {}, [], 0
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                data = await self._reader.read(_READ)
+                if not data and not status:
+                    raise _StaleError
+                self._http.receive_data(data)
+            elif isinstance(event, h11.Response):
+                status = event.status_code
+                headers = {name.decode("ascii"): value.decode("latin-1") for name, value in event.headers}
+            elif isinstance(event, h11.Data):
+                size += len(event.data)
+                if size > MAX_BODY:
+                    raise h11.RemoteProtocolError(f"the answer is larger than {MAX_BODY} bytes")
+                chunks.append(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage):
+                return HttpReply(status, headers, b"".join(chunks))
+            elif isinstance(event, h11.ConnectionClosed):
+                raise h11.RemoteProtocolError("the connection was closed in the middle of the answer")
+
+    def reusable(self) -> bool:
+        """Make the connection ready for another exchange; False when that is not possible."""
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            return True
+        return False
+
+    def closed_by_peer(self) -> bool:
+        return self._reader.at_eof() or self._writer.is_closing()
+
+    def close(self) -> None:
+        self._writer.close()

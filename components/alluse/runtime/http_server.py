@@ -1,0 +1,250 @@
+"""An HTTP/1.1 server over asyncio and h11: whole requests in, whole replies out.
+
+Bodies are bounded and held in memory, because every message of ours is small. Requests on one connection
+are answered one after the other. Stopping refuses new connections, closes idle ones, lets running requests
+finish and then gives up on what is left.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import h11
+
+from alluse.runtime.http_client import HttpReply
+
+MAX_BODY: Final = (1 << 20) + 4096
+MAX_CONNECTIONS: Final = 1000
+#: Longer than the client keeps an idle connection, so that the client is the one to close it.
+KEEP_ALIVE_S: Final = 75.0
+#: Time for a started request to arrive whole.
+RECEIVE_S: Final = 15.0
+_SERVER_ERROR: Final = HttpReply(500, {"content-type": "text/plain"}, b"internal error\n")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request; `query` is raw, header names are in lower case, repeated headers joined by commas."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
+
+
+class HttpServer:
+    """Listens on one port and hands requests to a handler."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.stopping = False
+        self.connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._idle = asyncio.Event()
+
+    async def listen(self, host: str, port: int) -> int:
+        """Start to accept; an empty host means every address. Returns the port (0 asks for a free one)."""
+        sock = _listening_socket(host, port)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), sock=sock)
+        return int(sock.getsockname()[1])
+
+    async def stop(self, timeout_s: float) -> None:
+        """Stop accepting, finish what runs within the time, then close everything."""
+        self.stopping = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.close_if_idle()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.connections:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            for connection in list(self.connections):
+                connection.abort()
+
+    def forget(self, connection: "_Connection") -> None:
+        self.connections.discard(connection)
+        self._idle.set()
+
+
+def _listening_socket(host: str, port: int) -> socket.socket:
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
+    return socket.create_server(("", port), backlog=512)
+
+
+class _Connection(asyncio.Protocol):
+    """One client's connection."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+        self._http = h11.Connection(h11.SERVER)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._request: h11.Request | None = None
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._server.stopping or len(self._server.connections) >= MAX_CONNECTIONS:
+            transport.abort()
+            return
+        self._server.connections.add(self)
+        self._wait(KEEP_ALIVE_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._cancel_timer()
+        if self._task is None:
+            self._server.forget(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._task is None and self._request is None:
+            self._wait(RECEIVE_S)
+        try:
+            self._http.receive_data(data)
+            self._advance()
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint, str(error))
+
+    def eof_received(self) -> bool | None:
+        return self._task is not None
+
+    def close_if_idle(self) -> None:
+        if self._task is None and self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _advance(self) -> None:
+        """Read events until a request is whole or more data are needed."""
+        while self._task is None:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                if self._http.they_are_waiting_for_100_continue:
+                    self._write(h11.InformationalResponse(status_code=100, headers=[]))
+                return
+            if event is h11.PAUSED:
+                return
+            if isinstance(event, h11.Request):
+                self._request, self._chunks, self._size = event, [], 0
+            elif isinstance(event, h11.Data):
+                self._size += len(event.data)
+                if self._size > MAX_BODY:
+                    self._refuse(413, f"the body is larger than {MAX_BODY} bytes")
+                    return
+                self._chunks.append(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage):
+                self._cancel_timer()
+                assert self._request is not None
+                request = _request(self._request, b"".join(self._chunks))
+                self._request, self._chunks = None, []
+                self._task = self._loop.create_task(self._answer(request))
+            else:
+                if self._transport is not None:
+                    self._transport.close()
+                return
+
+    async def _answer(self, request: HttpRequest) -> None:
+        try:
+            try:
+                reply = await self._server.handler(request)
+            except Exception:
+                reply = _SERVER_ERROR
+            self._reply(reply, head=request.method == "HEAD")
+        finally:
+            self._task = None
+            if self._transport is None:
+                self._server.forget(self)
+        if self._transport is None:
+            return
+        if self._server.stopping or self._http.our_state is not h11.DONE:
+            self._transport.close()
+            return
+        self._wait(KEEP_ALIVE_S)
+        try:
+            self._http.start_next_cycle()
+            self._advance()
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint, str(error))
+
+    def _reply(self, reply: HttpReply, head: bool) -> None:
+        if self._transport is None:
+            return
+        fields = [(name, value) for name, value in reply.headers.items() if name != "content-length"]
+        if reply.status != 204:
+            fields.append(("content-length", str(len(reply.body))))
+        if self._server.stopping:
+            fields.append(("connection", "close"))
+        message = self._bytes(h11.Response(status_code=reply.status, headers=fields))
+        if reply.body and not head and reply.status != 204:
+            message += self._bytes(h11.Data(data=reply.body))
+        self._transport.write(message + self._bytes(h11.EndOfMessage()))
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer a message that cannot be read and end the connection."""
+        if self._transport is None:
+            return
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = f"{reason}\n".encode()
+            headers = [
+                ("content-type", "text/plain; charset=utf-8"),
+                ("content-length", str(len(body))),
+                ("connection", "close"),
+            ]
+            self._write(h11.Response(status_code=status, headers=headers))
+            self._write(h11.Data(data=body))
+            self._write(h11.EndOfMessage())
+        self._transport.close()
+
+    def _write(self, event: Any) -> None:
+        if self._transport is not None:
+            self._transport.write(self._bytes(event))
+
+    def _bytes(self, event: Any) -> bytes:
+        return self._http.send(event) or b""
+
+    def _wait(self, seconds: float) -> None:
+        """Close the connection unless something happens within the time."""
+        self._cancel_timer()
+        self._timer = self._loop.call_later(seconds, self._timed_out)
+
+    def _timed_out(self) -> None:
+        if self._request is not None:
+            self._refuse(408, "the request did not arrive in time")
+        else:
+            self.close_if_idle()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _request(event: h11.Request, body: bytes) -> HttpRequest:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in event.headers:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    path, _, query = event.target.decode("latin-1").partition("?")
+    return HttpRequest(event.method.decode("ascii"), path, query, headers, body)

@@ -1,0 +1,47 @@
+"""Runs one component as a process: listens, handles SIGTERM, ends with 0."""
+
+import asyncio
+import gc
+import signal
+from typing import Any, Final
+
+from alluse import contract
+from alluse.runtime.http_server import HttpServer
+from alluse.runtime.identity import Identity
+from alluse.runtime.runtime import Runtime
+from alluse.runtime.service import Service
+
+#: Between saying "not ready" and closing the port, so that callers who were just routed here are served.
+LINGER_S: Final = 0.1
+#: What of the stop time the running requests may take; the rest is for flushing.
+DRAIN_S: Final = contract.STOP_SECONDS - 2.5
+MAX_THREADS: Final = 4
+
+
+async def serve(identity: Identity, service: Service[Any]) -> None:
+    """Run until SIGTERM or SIGINT. Raises OSError when the port cannot be listened on."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.set_default_executor(_executor())
+    runtime = Runtime(identity, service)
+    runtime.logs.capture_standard_logging()
+    server = HttpServer(runtime.handle)
+    port = await server.listen(identity.host, identity.port)
+    await runtime.start()
+    runtime.log.info("listening", port=port)
+    # What exists now stays for the life of the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    await stop.wait()
+    runtime.refuse_work()
+    await asyncio.sleep(LINGER_S)
+    await server.stop(DRAIN_S)
+    await runtime.stop()
+
+
+def _executor() -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="compute")

@@ -1,0 +1,1 @@
+"""The components: each module holds one `SERVICE`."""

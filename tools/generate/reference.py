@@ -1,0 +1,1 @@
+def page(definition, catalog): return "# AllUseSystem\n"
