@@ -26,7 +26,7 @@ class Api:
     @classmethod
     @asynccontextmanager
     async def connect(cls, kubeconfig: str) -> AsyncIterator[Api]:
-        config = yaml.safe_load(Path(kubeconfig).read_text())
+        config = _read(kubeconfig)
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         context = ssl.create_default_context(cadata=_data(cluster, "certificate-authority") or None)
         certificate, key = _data(user, "client-certificate"), _data(user, "client-key")
@@ -68,6 +68,10 @@ class Api:
                 for line in lines:
                     if line.strip():
                         yield json.loads(line)
+
+
+def _read(kubeconfig: str) -> dict[str, Any]:
+    return dict(yaml.safe_load(Path(kubeconfig).read_text()))
 
 
 def _data(section: dict[str, Any], name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def health_answers(results: Results, kube: Kube, where: str) -> None:
             "/health/live, same way",
             "< 0.100 + the way",
             tuple(seconds["/health"]),
-        )  # fmt: skip
+        )
     )
 
 
@@ -102,7 +103,7 @@ def comebacks(
             started, back_at = break_and_wait(cluster, kube, pods, ours, signal)
             back.append(back_at - started)
             noticed.append(
-                until(kube, ours, "noticed in the status", lambda: seen_sick(systems, started)) - started
+                until(kube, ours, "noticed in the status", partial(seen_sick, systems, started)) - started
             )
             kube.kubectl(
                 "wait",
@@ -146,7 +147,7 @@ def break_and_wait(
     victim = pod(kube, SYSTEM, COMPONENT, where)
     started = time.monotonic()
     send_signal(cluster, victim, signal)
-    return started, until(kube, where, f"{COMPONENT} is back", lambda: ready_again(pods, started))
+    return started, until(kube, where, f"{COMPONENT} is back", partial(ready_again, pods, started))
 
 
 def until(kube: Kube, where: str, what: str, look: Any) -> float:

@@ -92,5 +92,5 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
             "kubectl, all at once",
             "ratio <= 1.3",
             tuple(ordered),
-        )  # fmt: skip
+        )
     )
