@@ -21,7 +21,7 @@ NAMESPACES = {"watchNamespaces": ["one", "two"]}
 
 def test_cluster_wide_the_rights_are_the_declared_ones(chart: Chart) -> None:
     objects = chart.render()
-    assert rights(only(objects, "ClusterRole")["rules"]) == DECLARED["served"] | DECLARED["cluster"]
+    assert rights(only(objects, "ClusterRole")["rules"]) == DECLARED["served"]
     assert rights(only(objects, "Role")["rules"]) == DECLARED["own"]
 
 
@@ -81,6 +81,6 @@ def test_what_the_operator_watches_and_writes_is_granted() -> None:
     served = DECLARED["served"]
     for kind in kinds.MIRRORED:
         name = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-        assert {"list", "watch"} <= served[name], name
+        assert {"get", "list", "watch"} <= served[name], name
         if kind.name in CHILD_KINDS:
             assert {"create", "patch", "delete"} <= served[name], name

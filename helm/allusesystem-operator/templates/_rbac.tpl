@@ -44,14 +44,6 @@ declared table that these rules are compared with.
   verbs: [get]
 {{- end }}
 
-{{/* What it may do besides when it serves the whole cluster. */}}
-{{- define "operator.clusterRules" -}}
-# Kopf watches the definitions, so that it sees ours come back after it was deleted.
-- apiGroups: [apiextensions.k8s.io]
-  resources: [customresourcedefinitions]
-  verbs: [list, watch]
-{{- end }}
-
 {{/* What the hook before an uninstall may do, in the namespaces that the release serves. */}}
 {{- define "operator.cleanupRules" -}}
 - apiGroups: [alluse.io]

@@ -11,12 +11,12 @@ from fractions import Fraction
 from math import ceil
 from typing import Final
 
-_BINARY: Final = {suffix: 1024**power for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti"), start=1)}
+_BINARY: Final = {suffix: 1024**power for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), start=1)}
 _DECIMAL: Final = {
     suffix: Fraction(1000) ** power
-    for power, suffix in enumerate(("n", "u", "m", "", "k", "M", "G", "T"), start=-3)
+    for power, suffix in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P"), start=-3)
 }
-_QUANTITY: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<suffix>m|k|M|G|T|Ki|Mi|Gi|Ti)?")
+_QUANTITY: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<suffix>n|u|m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 
 
 def amount(text: str) -> Fraction:
@@ -30,11 +30,10 @@ def amount(text: str) -> Fraction:
 
 def canonical(text: str) -> str:
     """The text that the API server gives back for this quantity: a whole number with the largest suffix of
-    the same family, binary suffixes from 1024 on. What is finer than a byte, or than a billionth, is rounded
+    the same family, binary suffixes for whole numbers from 1024 on. What is finer than a billionth is rounded
     up."""
     value = amount(text)
-    if text.endswith("i") and value >= 1024:
-        value = Fraction(ceil(value))
+    if text.endswith("i") and value >= 1024 and value.denominator == 1:
         factors = {"": Fraction(1), **{suffix: Fraction(factor) for suffix, factor in _BINARY.items()}}
     else:
         value = ceil(value / _DECIMAL["n"]) * _DECIMAL["n"]

@@ -1,0 +1,111 @@
+"""What the builders make, on a real API server: accepted strictly, stored as sent, and never seen as drift."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tools.cluster.controlplane import ControlPlane
+
+from alluse_operator.core.desired import Defaults, Identity
+from alluse_operator.core.drift import drift
+from alluse_operator.core.objects import Object
+from alluse_operator.core.resolve import resolve
+from alluse_operator.resources import build_all
+from alluse_operator.resources.quantity import canonical
+
+SAMPLES = Path(__file__).parents[2] / "manifests/samples"
+
+
+def objects_of(sample: str) -> list[Object]:
+    written = list(yaml.safe_load_all((SAMPLES / f"{sample}.yaml").read_text(encoding="utf-8")))[-1]
+    identity = Identity("built", written["metadata"]["name"], "11111111-2222-4333-8444-555555555555", 1)
+    defaults = Defaults("alluse/components", "1.0.0", "alluse-system")
+    system = resolve(identity, written["spec"], defaults)
+    return [obj for component in build_all(system).values() for obj in component.all]
+
+
+def kubectl(plane: ControlPlane, *arguments: str, stdin: str = "") -> str:
+    command = [*map(str, plane.kubectl), *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def namespace(control_plane: ControlPlane) -> str:
+    """Under Pod Security "restricted", where a workload that asks for too much is warned about."""
+    kubectl(control_plane, "create", "namespace", "built")
+    level = "pod-security.kubernetes.io/{}=restricted"
+    kubectl(control_plane, "label", "namespace", "built", level.format("enforce"), level.format("warn"))
+    return "built"
+
+
+def applied(plane: ControlPlane, objects: list[Object]) -> list[dict[str, Any]]:
+    """The objects as the API server stores them; fails on a warning or a field that it does not know."""
+    command = [*map(str, plane.kubectl), "apply", "--server-side", "--validate=strict"]
+    command += ["--warnings-as-errors", "--field-manager=allusesystem-operator", "-o", "json", "-f", "-"]
+    bundle = {"apiVersion": "v1", "kind": "List", "items": objects}
+    done = subprocess.run(command, input=json.dumps(bundle), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout)["items"])
+
+
+@pytest.mark.parametrize("sample", sorted(path.stem for path in SAMPLES.glob("*.yaml")))
+def test_is_accepted_and_is_no_drift(control_plane: ControlPlane, namespace: str, sample: str) -> None:
+    wanted = objects_of(sample)
+    stored = {(o["kind"], o["metadata"]["name"]): o for o in applied(control_plane, wanted)}
+    assert len(stored) == len(wanted)
+    for obj in wanted:
+        assert drift(obj, stored[obj["kind"], obj["metadata"]["name"]]) == ()
+
+
+@pytest.mark.parametrize("sample", ["minimal", "custom"])
+def test_every_field_is_stored_exactly_as_it_was_sent(
+    control_plane: ControlPlane, namespace: str, sample: str
+) -> None:
+    wanted = objects_of(sample)
+    stored = {(o["kind"], o["metadata"]["name"]): o for o in applied(control_plane, wanted)}
+    for obj in wanted:
+        assert list(differences(obj, stored[obj["kind"], obj["metadata"]["name"]])) == []
+
+
+def differences(sent: Any, kept: Any, path: str = "") -> list[str]:
+    """Paths at which what was sent is missing or written in another way."""
+    if isinstance(sent, dict):
+        if not isinstance(kept, dict):
+            return [path]
+        return [d for key in sent for d in differences(sent[key], kept.get(key), f"{path}.{key}")]
+    if isinstance(sent, list):
+        if not isinstance(kept, list) or len(kept) != len(sent):
+            return [path]
+        pairs = enumerate(zip(sent, kept, strict=True))
+        return [d for index, (s, k) in pairs for d in differences(s, k, f"{path}[{index}]")]
+    return [] if sent == kept else [f"{path}: {sent!r} became {kept!r}"]
+
+
+QUANTITIES = "1000m 1500m 0.5 1 1000 1024 1024Mi 1536Mi 0.5Gi 2048Ki 0.5Ki 1.3Ki 512Ki 1025Ki 1.5k 1000000m 0.0001 3.25G 0.1Mi"
+
+
+def test_quantities_are_written_as_the_api_server_writes_them(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    """Quota amounts take any quantity; the same amounts, canonical by our rules, must come back unchanged."""
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "amounts", "namespace": namespace},
+        "spec": {"hard": {f"requests.example.com/r{n}": q for n, q in enumerate(QUANTITIES.split())}},
+    }
+    (kept,) = applied_raw(control_plane, quota)
+    for number, written in enumerate(QUANTITIES.split()):
+        assert kept["spec"]["hard"][f"requests.example.com/r{number}"] == canonical(written), written
+
+
+def applied_raw(plane: ControlPlane, obj: Object) -> list[dict[str, Any]]:
+    text = kubectl(plane, "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(obj))
+    return [json.loads(text)]
