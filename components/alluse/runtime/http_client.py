@@ -152,7 +152,7 @@ class _Connection:
 
     async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         host, port = self._host
-        fields = [("host", f"{host}:{port}"), *headers.items()]
+        fields = [("host", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), *headers.items()]
         if body or method in ("POST", "PUT", "PATCH"):
             fields.append(("content-length", str(len(body))))
         message = self._send(h11.Request(method=method, target=target, headers=fields))
