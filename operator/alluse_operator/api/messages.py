@@ -67,8 +67,10 @@ ONE_REPLICA: Final = (
     "a component of the catalog that keeps state runs exactly one replica, because a second one would not "
     "share it: set replicas to 1"
 )
-IMAGE_MISSING: Final = "components that are not in the catalog need an image"
-IMAGE_REMEDY: Final = "set the image of the component, or spec.image.repository"
+IMAGE_MISSING: Final = "components that are not in the catalog have neither image nor command"
+IMAGE_REMEDY: Final = (
+    "set image (or spec.image.repository), or a command that the image of the ALL-USE components can run"
+)
 
 # -- ranges ----------------------------------------------------------------------------------------
 

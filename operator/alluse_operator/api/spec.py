@@ -297,7 +297,8 @@ class ComponentOverride(SpecModel):
     health: HealthSpec | None = None
     """How health is found out. Merged field by field with the layer below."""
     image: ImageReference | None = Field(default=None, examples=["registry.example/team/tool:2.1"])
-    """Full image reference, instead of `spec.image.repository` and `spec.version`."""
+    """Full image reference, instead of `spec.image.repository` and `spec.version`. Components that are not in
+    the catalog need one of these, or a `command` that the image of the ALL-USE components can run."""
     command: Annotated[tuple[Argument, ...], Field(max_length=16, json_schema_extra=_ATOMIC)] | None = Field(
         default=None, examples=[["python3", "-m", "alluse"]]
     )

@@ -175,9 +175,9 @@ def _catalog_only(catalog: cel.Catalog) -> tuple[Rule, ...]:
 
 def _image(catalog: cel.Catalog) -> Rule:
     without = (
-        "self.components.map(c, !(c.name in k) && !has(c.image)"
+        "self.components.map(c, !(c.name in k) && !has(c.image) && !has(c.command)"
         " && !(has(c.enabled) && !c.enabled) && !(has(c.management) && c.management == 'ObserveOnly')"
-        " && !o.exists(x, x.name == c.name && has(x.image)), c.name)"
+        " && !o.exists(x, x.name == c.name && (has(x.image) || has(x.command))), c.name)"
     )
     default = (
         "has(self.image) && has(self.image.repository) || self.environments.exists(e,"

@@ -182,7 +182,7 @@ def _images(system: spec.AllUseSystemSpec, layers: Layers) -> Errors:
         name
         for name, entry in layers.base.items()
         if name not in layers.catalog
-        and not any(layer.image for layer in layers.of(name))
+        and not any(layer.image or layer.command is not None for layer in layers.of(name))
         and entry.enabled is not False
         and entry.management is not spec.Management.OBSERVE_ONLY
     ]

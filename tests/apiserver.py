@@ -1,0 +1,116 @@
+"""A client for tests of the API server: one request in, status and body out, nothing hidden."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tools.cluster.controlplane import ControlPlane
+
+from alluse_operator.api import names
+
+ROOT = Path(__file__).resolve().parents[1]
+DEFINITION = ROOT / "crds/allusesystems.yaml"
+SYSTEMS = f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.PLURAL}"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+_APPLY = "application/apply-patch+yaml"
+_ESTABLISHED_SECONDS = 20.0
+_LOOK_AGAIN_SECONDS = 0.05
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server said."""
+
+    status: int
+    body: Object
+
+    @property
+    def ok(self) -> bool:
+        return self.status < 300
+
+    @property
+    def message(self) -> str:
+        """The sentence that kubectl would print for a refusal."""
+        return str(self.body.get("message", ""))
+
+
+class ApiServer:
+    """The API server of one control plane, as its administrator."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self.plane = plane
+        self._context = ssl.create_default_context(cafile=str(plane.ca_file))
+
+    def request(
+        self, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> Answer:
+        """Send one request. Refusals are answers, not exceptions."""
+        request = urllib.request.Request(
+            self.plane.url + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.plane.token}", "Content-Type": content_type},
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=self._context) as answer:
+                return Answer(answer.status, json.loads(answer.read()))
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return Answer(refusal.code, json.loads(refusal.read()))
+
+    def apply(self, path: str, body: Object, manager: str, force: bool = False) -> Answer:
+        """Server-side apply."""
+        flag = "&force=true" if force else ""
+        return self.request("PATCH", f"{path}?fieldManager={manager}{flag}", body, _APPLY)
+
+    def create(self, system: Object, namespace: str, dry_run: bool = False) -> Answer:
+        """Create an AllUseSystem as `kubectl apply` would: unknown fields are refused."""
+        path = SYSTEMS.format(namespace=namespace) + "?fieldValidation=Strict"
+        return self.request("POST", path + ("&dryRun=All" if dry_run else ""), system)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run kubectl; the caller looks at the exit status."""
+        return subprocess.run(
+            [*self.plane.kubectl, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def install_definition(self, definition: Object | None = None) -> None:
+        """Install or replace the definition of AllUseSystem, and wait until the server goes by it."""
+        if definition is None:
+            definition = yaml.safe_load(DEFINITION.read_text(encoding="utf-8"))
+        name = definition["metadata"]["name"]
+        answer = self.apply(f"{DEFINITIONS}/{name}", definition, "tests", force=True)
+        assert answer.ok, answer.message
+        deadline = time.monotonic() + _ESTABLISHED_SECONDS
+        while not self._is_established(name):
+            assert time.monotonic() < deadline, f"{name} was not established"
+            time.sleep(_LOOK_AGAIN_SECONDS)
+
+    def _is_established(self, name: str) -> bool:
+        """Established, and really served: the condition comes a moment before the handler."""
+        conditions = self.request("GET", f"{DEFINITIONS}/{name}").body.get("status", {}).get("conditions", [])
+        accepted = {each["type"] for each in conditions if each["status"] == "True"}
+        return "Established" in accepted and self.request("GET", SYSTEMS.format(namespace="default")).ok
+
+
+def system(spec: Object, name: str = "demo", namespace: str | None = None) -> Object:
+    """An AllUseSystem as a person would write it."""
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": metadata, "spec": spec}
