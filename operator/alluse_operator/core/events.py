@@ -6,8 +6,21 @@ says, and from the outcomes of actions. The recorder aggregates by `Event.key`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from alluse_operator.api.conditions import ComponentReason, ConditionType, Reason
+from alluse_operator.api.status import (
+    AllUseSystemStatus,
+    ComponentState,
+    ComponentStatus,
+    ConditionStatus,
+    SystemState,
+)
+from alluse_operator.core.objects import WORKLOAD_KINDS
+from alluse_operator.core.observed import PreviousStatus
+from alluse_operator.core.plan import Apply, ApplyReason, Delete, Mode, Outcome, Plan, RestartPod
 
 
 class EventType(StrEnum):
@@ -80,3 +93,159 @@ class Event:
     @property
     def key(self) -> tuple[str, str]:
         return (self.reason.value, self.component)
+
+
+def tell(
+    plan: Plan, before: PreviousStatus, after: AllUseSystemStatus, outcomes: Sequence[Outcome]
+) -> tuple[Event, ...]:
+    """What has changed between two statuses, and what the actions of this pass have done."""
+    return tuple(
+        Event(event.reason, event.note[:NOTE_MAX_LENGTH], event.component)
+        for event in (
+            *_from_actions(plan, before, outcomes),
+            *_from_components(before, after),
+            *_from_system(plan, before, after),
+        )
+    )
+
+
+# -- actions -------------------------------------------------------------------------------------------
+
+
+def _from_actions(plan: Plan, before: PreviousStatus, outcomes: Sequence[Outcome]) -> Iterator[Event]:
+    started: list[str] = []
+    restored: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        action = outcome.action
+        if not outcome.ok:
+            yield from _failure(before, outcome)
+            continue
+        match action:
+            case Apply(component=name, reason=ApplyReason.RESTORE):
+                restored.setdefault(name, []).append(_what_drifted(action))
+            case Apply(component=name) if action.ref.kind in WORKLOAD_KINDS:
+                started.append(name)
+            case RestartPod():
+                again = " (resumed)" if action.resume else ""
+                yield Event(
+                    EventReason.RECOVERY_ACTION,
+                    f"restarted pod {action.pod} of {action.component}: {action.attempt.reason}, "
+                    f"attempt {action.attempt.number}{again}",
+                    action.component,
+                )
+            case _:
+                pass
+    for name, what in restored.items():
+        yield Event(EventReason.DRIFT_CORRECTED, f"put right {', '.join(what)} of {name}", name)
+    yield from _together(EventReason.COMPONENT_STARTING, "starting", started)
+    for name in started:
+        for wait in plan.components[name].skipped if name in plan.components else ():
+            yield Event(
+                EventReason.PREFERRED_DEPENDENCY_SKIPPED,
+                f"{name} starts without {wait.name}, which was to be {wait.condition} (it is {wait.why})",
+                name,
+            )
+
+
+def _what_drifted(action: Apply) -> str:
+    if not action.live_uid:
+        return f"{action.ref} (it was gone)"
+    return f"{action.ref} ({', '.join(action.drifted[:5])})"
+
+
+def _failure(before: PreviousStatus, outcome: Outcome) -> Iterator[Event]:
+    """Told once: the status of the pass before has said it already when it comes again."""
+    action = outcome.action
+    if not isinstance(action, Apply | Delete | RestartPod):
+        return
+    error = outcome.error or ""
+    said = before.components.get(action.component)
+    if said is None or error not in said.message:
+        yield Event(EventReason.ACTION_FAILED, f"{type(action).__name__} failed: {error}", action.component)
+
+
+def _together(reason: EventReason, verb: str, names: Sequence[str]) -> Iterator[Event]:
+    """One event for what happened to several components in one pass: a start is no flood."""
+    if names:
+        component = names[0] if len(names) == 1 else ""
+        yield Event(reason, f"{verb}: {', '.join(names)}", component)
+
+
+# -- components ----------------------------------------------------------------------------------------
+
+_STATE_EVENTS: Mapping[ComponentState, EventReason] = {
+    ComponentState.DEGRADED: EventReason.COMPONENT_DEGRADED,
+    ComponentState.UNHEALTHY: EventReason.COMPONENT_UNHEALTHY,
+    ComponentState.FAILED: EventReason.COMPONENT_FAILED,
+    ComponentState.BLOCKED: EventReason.COMPONENT_BLOCKED,
+    ComponentState.COMPLETED: EventReason.COMPONENT_COMPLETED,
+}
+
+
+def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Iterator[Event]:
+    rows = after.components or ()
+    healthy: list[str] = []
+    waiting: list[str] = []
+    for row in rows:
+        old = before.components.get(row.name)
+        if old is not None and old.state is row.state and not _new_reason(old.reason, row):
+            continue
+        match row.state:
+            case ComponentState.HEALTHY:
+                seconds = f" ({row.start_seconds} s)" if row.start_seconds is not None else ""
+                healthy.append(f"{row.name}{seconds}")
+            case ComponentState.WAITING if row.waiting_for:
+                waiting.append(f"{row.name} for {', '.join(wait.name for wait in row.waiting_for)}")
+            case ComponentState.BLOCKED if row.reason == ComponentReason.DEPENDENCY_DEADLINE_EXCEEDED:
+                yield Event(EventReason.DEPENDENCY_DEADLINE_EXCEEDED, f"{row.name} {row.message}", row.name)
+            case ComponentState.UNHEALTHY if row.reason == ComponentReason.RECOVERY_BUDGET_EXHAUSTED:
+                yield Event(EventReason.RECOVERY_EXHAUSTED, f"{row.name}: {row.message}", row.name)
+            case state if state in _STATE_EVENTS:
+                note = f"{row.name} {row.state}: {row.message or row.reason}"
+                yield Event(_STATE_EVENTS[state], note, row.name)
+            case _:
+                pass
+    yield from _together_rows(EventReason.COMPONENT_HEALTHY, "healthy", healthy)
+    yield from _together_rows(EventReason.WAITING_FOR_DEPENDENCY, "waiting", waiting)
+    here = {row.name for row in rows}
+    for name, old in before.components.items():
+        if name not in here and after.components is not None and old.state is ComponentState.STOPPING:
+            yield Event(EventReason.COMPONENT_REMOVED, f"{name} is gone", name)
+
+
+def _new_reason(old: str, row: ComponentStatus) -> bool:
+    return row.state in _STATE_EVENTS and old != row.reason
+
+
+def _together_rows(reason: EventReason, verb: str, lines: Sequence[str]) -> Iterator[Event]:
+    if lines:
+        component = lines[0].split(" ", 1)[0] if len(lines) == 1 else ""
+        yield Event(reason, f"{verb}: {'; '.join(lines)}", component)
+
+
+# -- the system ----------------------------------------------------------------------------------------
+
+
+def _from_system(plan: Plan, before: PreviousStatus, after: AllUseSystemStatus) -> Iterator[Event]:
+    if plan.mode is Mode.TEARDOWN and before.state != SystemState.TERMINATING:
+        yield Event(EventReason.TEARDOWN_STARTED, f"{after.summary}")
+    for condition in after.conditions:
+        old = before.conditions.get(condition.type)
+        changed = old is None or old.status is not condition.status or old.reason != condition.reason
+        match condition.type:
+            case ConditionType.READY if changed and condition.status is ConditionStatus.TRUE:
+                yield Event(EventReason.SYSTEM_READY, condition.message)
+            case ConditionType.READY if changed and condition.reason == Reason.COMPONENTS_NOT_READY:
+                yield Event(EventReason.SYSTEM_NOT_READY, condition.message)
+            case ConditionType.STALLED if changed and condition.reason == Reason.TEARDOWN_DEADLINE_EXCEEDED:
+                orphans = plan.teardown.orphaned if plan.teardown is not None else ()
+                what = f"left behind: {', '.join(orphans)}" if orphans else condition.message
+                yield Event(EventReason.TEARDOWN_FORCED, f"past its deadline; {what}")
+            case ConditionType.STALLED if changed and condition.reason != Reason.SPEC_INVALID:
+                yield Event(EventReason.SYSTEM_STALLED, condition.message)
+            case ConditionType.SPEC_VALID if condition.status is ConditionStatus.FALSE and (
+                changed or (old is not None and old.message != condition.message)
+            ):
+                yield Event(EventReason.INVALID_SPEC, condition.message)
+            case _:
+                pass

@@ -84,6 +84,8 @@ class PodView:
     unscheduled_since: datetime | None = None
     """Since when the scheduler has found no place for it; None: it has, or has not said."""
     unscheduled_message: str = ""
+    config_maps: tuple[str, ...] = ()
+    """ConfigMaps that it mounts or reads."""
     failed_reason: str = ""
     """`status.reason` of a pod in phase Failed: Evicted, NodeLost ..."""
 
@@ -100,6 +102,8 @@ class WorkloadView:
     uid: str
     component: str
     created_at: datetime
+    ours: bool = True
+    """False: somebody else runs it. It can be reported on, never written to."""
     resource_version: str = ""
     generation: int = 0
     observed_generation: int = 0

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from alluse_operator.api.spec import DependencyCondition
+from alluse_operator.api.errors import FieldError
+from alluse_operator.api.spec import Criticality, DependencyCondition
 from alluse_operator.api.status import ComponentState
-from alluse_operator.api.validation import FieldError
 from alluse_operator.core.desired import Identity, System
 from alluse_operator.core.history import Attempt
 from alluse_operator.core.objects import Object, Ref, ref_of
+from alluse_operator.core.observed import ContainerExit
 
 # -- actions -------------------------------------------------------------------------------------------
 
@@ -151,6 +152,8 @@ class Assessment:
     """At least one pod, of whatever revision, is ready."""
     current: bool = False
     """The workload was asked for the wanted revision."""
+    suspect: str = ""
+    """uid of the pod that a restart may help; empty: none would."""
 
     def meets(self, condition: DependencyCondition) -> bool:
         match condition:
@@ -188,6 +191,8 @@ class Recovery:
     reason: str = ""
     """Why nothing is done now: a `ComponentReason` such as RecoveryBackoff, or empty."""
     next_action_at: datetime | None = None
+    clean_at: datetime | None = None
+    """When the record of a component without trouble becomes clean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +210,22 @@ class ComponentPlan:
     start_seconds: int | None = None
     restarts: int = 0
     """Container restarts that the kubelet has counted in the present pods."""
+    last_exit: ContainerExit | None = None
+    """The latest end of a container in the present pods."""
+    criticality: Criticality = Criticality.IMPORTANT
+    requires: frozenset[str] = frozenset()
+    """Components that it needs (Required edges)."""
+    removed: bool = False
+    """No longer in the spec; something of it is still there."""
+
+    @property
+    def done(self) -> bool:
+        """Healthy or Completed, in the wanted revision."""
+        return (
+            self.assessment.state in (ComponentState.HEALTHY, ComponentState.COMPLETED)
+            and self.assessment.current
+            and not self.removed
+        )
 
 
 class Mode(StrEnum):

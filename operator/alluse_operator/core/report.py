@@ -6,12 +6,27 @@ None and there are no events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from alluse_operator.api.status import ComponentState, SystemState
-from alluse_operator.core.events import Event
+from alluse_operator.api.conditions import ConditionType
+from alluse_operator.api.status import (
+    AllUseSystemStatus,
+    ComponentState,
+    ComponentStatus,
+    Condition,
+    ConditionStatus,
+    StartupStatus,
+    SystemState,
+)
+from alluse_operator.core import startup, words
+from alluse_operator.core.conditions import conditions
+from alluse_operator.core.events import Event, tell
+from alluse_operator.core.observed import PreviousStatus, Snapshot
+from alluse_operator.core.plan import Apply, ApplyReason, ComponentPlan, Mode, Outcome, Plan, RestartPod
+from alluse_operator.core.rows import component_rows, settle, shorten
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +56,160 @@ class Report:
     """Only counts, messages or times differ, no state and no condition: may be coalesced."""
     events: tuple[Event, ...]
     facts: Facts
+
+
+def make_report(snapshot: Snapshot, plan: Plan, outcomes: Sequence[Outcome], now: datetime) -> Report:
+    """The report of a pass, made after its actions were carried out."""
+    if plan.mode is Mode.GONE:
+        return Report(None, False, (), Facts())
+    before = snapshot.resource.status
+    components = settle(plan, outcomes)
+    judged = conditions(plan, components, snapshot, now)
+    status = _status(plan, components, judged, snapshot)
+    said = status.to_json()
+    unchanged = said == before.raw
+    return Report(
+        status=None if unchanged else said,
+        progress_only=not unchanged and _essence(said) == _essence(before.raw),
+        events=tell(plan, before, status, outcomes),
+        facts=_facts(status, before, outcomes, components),
+    )
+
+
+def _status(
+    plan: Plan, components: Mapping[str, ComponentPlan], judged: Sequence[Condition], snapshot: Snapshot
+) -> AllUseSystemStatus:
+    resource = snapshot.resource
+    wanted = [component for component in components.values() if not component.removed]
+    rows: tuple[ComponentStatus, ...] | None
+    if plan.mode is Mode.INVALID:
+        # Nobody can say what the components should be: what was said of them stands.
+        stored = AllUseSystemStatus.model_validate({"components": resource.status.raw.get("components")})
+        rows = stored.components
+        ready = resource.status.raw.get("ready")
+    else:
+        rows = component_rows(components, plan.system.disabled if plan.system else (), snapshot)
+        ready = f"{sum(1 for component in wanted if component.done)}/{len(wanted)}"
+    is_ready = any(c.type is ConditionType.READY and c.status is ConditionStatus.TRUE for c in judged)
+    return AllUseSystemStatus(
+        observed_generation=resource.identity.generation,
+        conditions=tuple(judged),
+        state=_state(plan, judged, components, resource.status),
+        ready=ready,
+        summary=_summary(plan, components),
+        cause=_cause(plan, components),
+        waiting=words.waiting(components),
+        environment=plan.system.environment if plan.system else resource.status.raw.get("environment"),
+        version=plan.system.version if plan.system else resource.status.raw.get("version"),
+        components=rows,
+        startup=_startup(snapshot, components, is_ready=is_ready),
+    )
+
+
+def _state(
+    plan: Plan,
+    judged: Sequence[Condition],
+    components: Mapping[str, ComponentPlan],
+    before: PreviousStatus,
+) -> SystemState:
+    is_true = {condition.type for condition in judged if condition.status is ConditionStatus.TRUE}
+    if plan.mode is Mode.TEARDOWN:
+        return SystemState.TERMINATING
+    if ConditionType.STALLED in is_true:
+        return SystemState.STALLED
+    if ConditionType.READY in is_true:
+        return SystemState.RUNNING
+    if plan.mode is Mode.UNTRUSTED and before.state in tuple(SystemState):
+        return SystemState(before.state)
+    if ConditionType.DEGRADED in is_true and before.ready_at is not None:
+        return SystemState.DEGRADED
+    waiting = (ComponentState.WAITING, ComponentState.BLOCKED)
+    if all(component.assessment.state in waiting for component in components.values()):
+        return SystemState.PENDING
+    return SystemState.STARTING
+
+
+def _summary(plan: Plan, components: Mapping[str, ComponentPlan]) -> str:
+    match plan.mode:
+        case Mode.INVALID:
+            return shorten("invalid spec, nothing is changed: " + "; ".join(map(str, plan.spec_errors)))
+        case Mode.UNTRUSTED:
+            return "what is known of the cluster is too old; nothing is done meanwhile"
+        case Mode.TEARDOWN if plan.teardown is not None:
+            left = plan.teardown.remaining
+            return shorten(f"stopping; {len(left)} left: {', '.join(left)}" if left else "stopped")
+        case _:
+            return shorten(words.summary(components))
+
+
+def _cause(plan: Plan, components: Mapping[str, ComponentPlan]) -> str | None:
+    if plan.mode is Mode.INVALID:
+        return shorten(f"SpecInvalid ({'; '.join(map(str, plan.spec_errors))})")
+    return words.cause(components) if plan.mode is Mode.RUN else None
+
+
+def _startup(
+    snapshot: Snapshot, components: Mapping[str, ComponentPlan], *, is_ready: bool
+) -> StartupStatus | None:
+    """From the creation of the first component to the first Ready; once known, it stays."""
+    started_at = startup.first_created_at(snapshot)
+    if started_at is None:
+        return None
+    ready_at = snapshot.resource.status.ready_at
+    if ready_at is None and is_ready:
+        ready_at = max((c.assessment.since for c in components.values() if c.done), default=started_at)
+        ready_at = max(ready_at, started_at)
+    seconds = max(0, round((ready_at - started_at).total_seconds())) if ready_at is not None else None
+    return StartupStatus(started_at=started_at, ready_at=ready_at, seconds=seconds)
+
+
+def _essence(status: Mapping[str, Any]) -> object:
+    """What is worth a write at once: the states and conditions, without the words and times."""
+    return (
+        status.get("state"),
+        status.get("observedGeneration"),
+        [(c.get("type"), c.get("status"), c.get("reason")) for c in status.get("conditions") or ()],
+        [
+            (row.get("name"), row.get("state"))
+            for row in status.get("components") or ()
+            if row.get("state") not in _QUIET
+        ],
+    )
+
+
+#: States that come and go by the dozen while a system starts.
+_QUIET = frozenset({ComponentState.WAITING, ComponentState.STARTING, ComponentState.HEALTHY})
+
+
+def _facts(
+    status: AllUseSystemStatus,
+    before: PreviousStatus,
+    outcomes: Sequence[Outcome],
+    components: Mapping[str, ComponentPlan],
+) -> Facts:
+    done = [outcome.action for outcome in outcomes if outcome.ok]
+    rows = status.components or ()
+    ready_at = status.startup.ready_at if status.startup is not None else None
+    first_ready = ready_at is not None and before.ready_at is None
+    return Facts(
+        state=status.state,
+        components={row.name: row.state for row in rows},
+        start_seconds={
+            row.name: row.start_seconds
+            for row in rows
+            if row.start_seconds is not None and _start_is_new(row, before)
+        },
+        ready_seconds=status.startup.seconds if first_ready and status.startup is not None else None,
+        recoveries=tuple(
+            (action.component, action.attempt.reason) for action in done if isinstance(action, RestartPod)
+        ),
+        exhausted=tuple(name for name, plan in components.items() if plan.recovery.exhausted),
+        corrected=sum(
+            1 for action in done if isinstance(action, Apply) and action.reason is ApplyReason.RESTORE
+        ),
+    )
+
+
+def _start_is_new(row: ComponentStatus, before: PreviousStatus) -> bool:
+    old = before.components.get(row.name)
+    return old is None or old.start_seconds is None or old.revision != row.revision

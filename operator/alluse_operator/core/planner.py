@@ -1,0 +1,354 @@
+"""From what is wanted and what is seen to what to do: one pass, without a clock and without I/O.
+
+The rules, in the order in which they speak:
+
+1. A system that is being deleted is torn down, whatever its spec says (`teardown`).
+2. What is too old to be trusted, or a spec that makes no sense, leads to no action at all.
+3. Supporting objects of all components are brought to what is wanted at once (`supporting`).
+4. A workload that is missing, or of another revision, passes the start gate (`gate`), providers first, at
+   most `maxParallel` at a time. Whatever else differs on a workload is put right at once.
+5. Components that are no longer wanted go in reverse order (`removal`).
+6. Unhealthy components that a restart may help are restarted, roots only, within the budget (`recovery`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from alluse_operator.api.conditions import ComponentReason
+from alluse_operator.api.errors import InvalidSpec
+from alluse_operator.api.names import FINALIZER
+from alluse_operator.api.spec import ComponentType, TeardownOrder
+from alluse_operator.api.status import ComponentState
+from alluse_operator.core import gate, removal, startup, supporting
+from alluse_operator.core.desired import System
+from alluse_operator.core.drift import drift
+from alluse_operator.core.health import assess
+from alluse_operator.core.objects import ComponentObjects, metadata, ref_of
+from alluse_operator.core.observed import PreviousComponent, Snapshot, WorkloadView
+from alluse_operator.core.plan import (
+    Action,
+    Apply,
+    ApplyReason,
+    Assessment,
+    ComponentPlan,
+    Delete,
+    Mode,
+    Plan,
+    Propagation,
+    RemoveFinalizer,
+    SetFinalizer,
+)
+from alluse_operator.core.reading import parse_time
+from alluse_operator.core.rescue import rescue
+from alluse_operator.core.sight import Sight, see
+from alluse_operator.core.teardown import plan_teardown
+
+#: How often to look again while what is known cannot be trusted.
+_DISTRUST = timedelta(seconds=5)
+#: Fields of a StatefulSet that the API server lets nobody change.
+_IMMUTABLE = ("spec.volumeClaimTemplates", "spec.serviceName", "spec.podManagementPolicy", "spec.selector")
+
+
+def make_plan(
+    desired: System | InvalidSpec,
+    built: Mapping[str, ComponentObjects],
+    snapshot: Snapshot,
+    now: datetime,
+) -> Plan:
+    """The plan of one pass. `built` holds the objects of each managed component; empty for an invalid
+    spec.
+    """
+    identity = snapshot.resource.identity
+    if snapshot.resource.deleted_at is not None:
+        return plan_teardown(snapshot, now)
+    if isinstance(desired, InvalidSpec):
+        return Plan(Mode.INVALID, identity, (), {}, spec_errors=tuple(desired.errors))
+    if not snapshot.trusted(now):
+        return Plan(
+            Mode.UNTRUSTED,
+            identity,
+            (),
+            {name: _unknown(name, snapshot, now) for name in desired.components},
+            requeue_at=now + _DISTRUST,
+            system=desired,
+        )
+    return _Pass(desired, built, snapshot, now).run()
+
+
+class _Pass:
+    """One ordinary pass; collects actions, verdicts and the times at which to look again."""
+
+    def __init__(
+        self,
+        system: System,
+        built: Mapping[str, ComponentObjects],
+        snapshot: Snapshot,
+        now: datetime,
+    ) -> None:
+        self.system = system
+        self.built = built
+        self.snapshot = snapshot
+        self.now = now
+        self.sights = see(system, built, snapshot, now)
+        self.assessments = {name: assess(sight) for name, sight in self.sights.items()}
+        self.remains = removal.remains(snapshot)
+        self.plans = {
+            name: ComponentPlan(
+                name=name,
+                assessment=self.assessments[name],
+                revision=sight.revision or (sight.workload.revision if sight.workload else ""),
+                start_seconds=startup.start_seconds(sight, self.assessments[name]),
+                restarts=sum(pod.restarts for pod in sight.live),
+                last_exit=sight.last_exit,
+                criticality=sight.component.criticality,
+                requires=frozenset(edge.name for edge in sight.component.dependencies if edge.required),
+            )
+            for name, sight in self.sights.items()
+        }
+        self.actions: list[Action] = []
+        self.workload_actions: list[Action] = []
+        self.slots = system.startup.max_parallel - sum(
+            1 for name, sight in self.sights.items() if startup.takes_slot(sight, self.assessments[name])
+        )
+
+    def run(self) -> Plan:
+        self._finalizer()
+        for name, objects in self.built.items():
+            self._component(self.sights[name], objects)
+        self._remove()
+        rescued = rescue(self.system, self.sights, self.plans, self.now)
+        self.plans.update(rescued.components)
+        actions = (*self.actions, *self.workload_actions, *rescued.actions)
+        return Plan(
+            mode=Mode.RUN,
+            identity=self.system.identity,
+            actions=actions,
+            components=self.plans,
+            requeue_at=self._requeue_at(),
+            system=self.system,
+        )
+
+    def _finalizer(self) -> None:
+        held = FINALIZER in self.snapshot.resource.finalizers
+        wanted = self.system.teardown.order is TeardownOrder.REVERSE
+        if wanted and not held:
+            self.actions.append(SetFinalizer())
+        if held and not wanted:
+            self.actions.append(RemoveFinalizer())
+
+    # -- one component -------------------------------------------------------------------------------------
+
+    def _component(self, sight: Sight, objects: ComponentObjects) -> None:
+        name = sight.component.name
+        taken = supporting.conflict(objects, self.snapshot)
+        if taken is not None:
+            self._set(
+                name,
+                ComponentState.BLOCKED,
+                ComponentReason.NAME_CONFLICT,
+                f"{taken} exists and belongs to somebody else: rename or remove it",
+            )
+            return
+        self.actions.extend(supporting.correct(name, objects, self.snapshot))
+        if name in self.remains:
+            self.actions.extend(supporting.prune(name, objects, self.remains[name], self.snapshot))
+        self._workload(sight, objects)
+
+    def _workload(self, sight: Sight, objects: ComponentObjects) -> None:
+        """The workload is there and current: put drift right. Otherwise: the gate."""
+        live = sight.workload
+        wanted = ref_of(objects.workload)
+        if live is not None and live.deleting:
+            return
+        if live is None or live.ref != wanted or live.revision != objects.revision:
+            self._gate(sight, objects, live)
+            return
+        action = supporting.correction(
+            sight.component.name, objects.workload, objects.revision, self.snapshot
+        )
+        if isinstance(action, Apply) and self._immutable(sight, action):
+            return
+        if action is not None:
+            self.workload_actions.append(action)
+        self.workload_actions.extend(_unstick(sight))
+
+    def _gate(self, sight: Sight, objects: ComponentObjects, live: WorkloadView | None) -> None:
+        component = sight.component
+        name = component.name
+        passed = gate.check(
+            component, self.assessments, sight.previous, self._waits_since(sight, live), self.now
+        )
+        self.plans[name] = replace(self.plans[name], waits=passed.waits)
+        if not passed.open:
+            if live is None:
+                self._set(name, *gate.explain(passed))
+            else:
+                _, _, why = gate.explain(passed)
+                self._note(name, f"its new revision {why}")
+            return
+        if self.slots <= 0:
+            message = f"{self.system.startup.max_parallel} components are starting already"
+            if live is None:
+                self._set(name, ComponentState.WAITING, ComponentReason.WAITING_FOR_SLOT, message)
+            else:
+                self._note(name, f"its new revision waits: {message}")
+            return
+        started = self._start(sight, objects, live)
+        if started:
+            self.slots -= 1
+            self.plans[name] = replace(self.plans[name], skipped=passed.skipped)
+
+    def _start(self, sight: Sight, objects: ComponentObjects, live: WorkloadView | None) -> bool:
+        """Create the workload or give it the new revision; what cannot be edited is deleted first."""
+        component = sight.component
+        name = component.name
+        if live is not None and (live.ref != ref_of(objects.workload) or component.kind is ComponentType.JOB):
+            self.workload_actions.append(Delete(name, live.ref, live.uid, Propagation.FOREGROUND))
+            self._set(
+                name,
+                ComponentState.STOPPING,
+                ComponentReason.ROLLING_OUT,
+                f"{live.ref} makes room for {ref_of(objects.workload)} in a new revision",
+            )
+            return True
+        if live is None:
+            reason = supporting.absence_reason(name, objects.revision, self.snapshot)
+            self.workload_actions.append(Apply(name, objects.workload, reason))
+            self._set(name, ComponentState.STARTING, ComponentReason.CREATED, "created; no pod runs yet")
+            return True
+        differing = drift(objects.workload, self.snapshot.objects[live.ref])
+        action = Apply(name, objects.workload, ApplyReason.UPDATE, differing, live.uid)
+        if self._immutable(sight, action):
+            return False
+        self.workload_actions.append(action)
+        self._set(
+            name,
+            ComponentState.STARTING,
+            ComponentReason.ROLLING_OUT,
+            f"revision {objects.revision} takes the place of {live.revision or 'an unknown one'}",
+        )
+        return True
+
+    def _immutable(self, sight: Sight, action: Apply) -> bool:
+        """Whether the API server would refuse the change; says so."""
+        refused = [path for path in action.drifted if path.startswith(_IMMUTABLE)]
+        if action.ref.kind != "StatefulSet" or not refused:
+            return False
+        self._set(
+            sight.component.name,
+            ComponentState.BLOCKED,
+            ComponentReason.STORAGE_IMMUTABLE,
+            f"{', '.join(refused)} of {action.ref} cannot be changed: put the old value back, or delete the "
+            "StatefulSet (and with it the data) to have it made anew",
+        )
+        return True
+
+    def _waits_since(self, sight: Sight, live: WorkloadView | None) -> datetime:
+        """When the wait began, where no status says so: with the first objects of the component."""
+        rest = self.remains.get(sight.component.name)
+        if sight.previous is not None or live is not None or rest is None:
+            return self.now
+        stamps = [str(metadata(obj).get("creationTimestamp", "")) for obj in rest.others]
+        moments = [moment for stamp in stamps if (moment := parse_time(stamp)) is not None]
+        return min(moments, default=self.now)
+
+    # -- components that are no longer wanted --------------------------------------------------------------
+
+    def _remove(self) -> None:
+        going = {name: rest for name, rest in self.remains.items() if name not in self.system.components}
+        for name, rest in going.items():
+            above = removal.dependants_left(name, self.remains, tuple(self.remains))
+            before = self.snapshot.resource.status.components.get(name)
+            since = _stopping_since(before) or self.now
+            overdue = self.now >= since + self.system.teardown.deadline
+            message = "no longer in the spec: stopping"
+            if rest.runs and above and not overdue:
+                message = f"no longer in the spec: stops when {', '.join(above)} no longer need it"
+            elif rest.workloads:
+                self.workload_actions.extend(removal.delete_workloads(name, rest))
+            elif not rest.pods:
+                self.actions.extend(removal.delete_others(name, rest))
+            self.plans[name] = ComponentPlan(
+                name=name,
+                removed=True,
+                assessment=Assessment(
+                    state=ComponentState.STOPPING,
+                    reason=ComponentReason.REMOVED,
+                    message=message,
+                    since=min(since, self.now),
+                    recheck_at=since + self.system.teardown.deadline,
+                    serving=any(pod.ready for pod in rest.pods),
+                ),
+            )
+
+    # -- words and times -----------------------------------------------------------------------------------
+
+    def _set(self, name: str, state: ComponentState, reason: str, message: str) -> None:
+        """The plan's own word for a component, in place of what health says."""
+        plan = self.plans[name]
+        before = self.snapshot.resource.status.components.get(name)
+        since = before.since if before is not None and before.state is state else None
+        self.plans[name] = replace(
+            plan,
+            assessment=replace(
+                plan.assessment,
+                state=state,
+                reason=str(reason),
+                message=message,
+                since=min(since or self.now, self.now),
+            ),
+        )
+
+    def _note(self, name: str, words: str) -> None:
+        plan = self.plans[name]
+        message = f"{plan.assessment.message}; {words}"
+        self.plans[name] = replace(plan, assessment=replace(plan.assessment, message=message))
+
+    def _requeue_at(self) -> datetime | None:
+        moments: list[datetime | None] = []
+        if not all(plan.done for plan in self.plans.values()):
+            moments.append(startup.deadline(self.system, self.snapshot, self.now))
+        for plan in self.plans.values():
+            moments.append(plan.assessment.recheck_at)
+            moments.extend((plan.recovery.next_action_at, plan.recovery.clean_at))
+            moments.extend(wait.deadline for wait in plan.waits)
+        return min((m for m in moments if m is not None and m > self.now), default=None)
+
+
+def _unstick(sight: Sight) -> list[Action]:
+    """A StatefulSet does not replace a broken pod of an old revision by itself: it waits for it to become
+    ready.
+
+    Kubernetes documents this as a forced rollback that needs a person; the person would delete the pod.
+    """
+    workload = sight.workload
+    if workload is None or workload.ref.kind != "StatefulSet" or not workload.settled:
+        return []
+    return [
+        Delete(sight.component.name, removal.pod_ref(pod), pod.uid)
+        for pod in sight.live
+        if pod.revision != workload.revision and not pod.ready and not pod.started
+    ]
+
+
+def _unknown(name: str, snapshot: Snapshot, now: datetime) -> ComponentPlan:
+    before = snapshot.resource.status.components.get(name)
+    kept = before.since if before is not None and before.state is ComponentState.UNKNOWN else None
+    return ComponentPlan(
+        name=name,
+        assessment=Assessment(
+            state=ComponentState.UNKNOWN,
+            reason=ComponentReason.OBSERVATION_STALE,
+            message=f"not seen since {snapshot.synced_at:%Y-%m-%dT%H:%M:%SZ}; nothing is done meanwhile",
+            since=min(kept or snapshot.synced_at, now),
+        ),
+        revision=before.revision if before is not None else "",
+        start_seconds=before.start_seconds if before is not None else None,
+    )
+
+
+def _stopping_since(before: PreviousComponent | None) -> datetime | None:
+    return before.since if before is not None and before.state is ComponentState.STOPPING else None

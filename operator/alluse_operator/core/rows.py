@@ -1,0 +1,138 @@
+"""The rows of `status.components`: each component's plan, with what came of the actions, in the API's
+words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from alluse_operator.api.conditions import ComponentReason
+from alluse_operator.api.spec import MAX_COMPONENTS
+from alluse_operator.api.status import (
+    MESSAGE_MAX_LENGTH,
+    ActionType,
+    ComponentState,
+    ComponentStatus,
+    LastAction,
+    WaitingFor,
+    format_time,
+)
+from alluse_operator.core.observed import Snapshot
+from alluse_operator.core.plan import Apply, ComponentPlan, Outcome, Plan, RestartPod
+
+#: Reasons under which the kubelet's own restarts are what is being done about a component.
+_KUBELET_ACTS = frozenset({ComponentReason.CRASHED, ComponentReason.CRASH_LOOP})
+
+
+def settle(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, ComponentPlan]:
+    """The components of a plan after its actions: what failed is said where it was promised."""
+    settled = dict(plan.components)
+    for outcome in outcomes:
+        if outcome.ok or not isinstance(outcome.action, Apply | RestartPod):
+            continue
+        name = outcome.action.component
+        if name in settled:
+            settled[name] = _failed(settled[name], outcome)
+    return settled
+
+
+def component_rows(
+    components: Mapping[str, ComponentPlan], disabled: Iterable[str], snapshot: Snapshot
+) -> tuple[ComponentStatus, ...]:
+    """One row a component, in start order; disabled ones after them, those that are being removed last."""
+    wanted = [_row(plan) for plan in components.values() if not plan.removed]
+    off = [_disabled(name, snapshot) for name in disabled if name not in components]
+    going = [_row(plan) for plan in components.values() if plan.removed]
+    return tuple([*wanted, *off, *going][:MAX_COMPONENTS])
+
+
+def shorten(text: str) -> str:
+    return text if len(text) <= MESSAGE_MAX_LENGTH else text[: MESSAGE_MAX_LENGTH - 1] + "…"
+
+
+def _failed(plan: ComponentPlan, outcome: Outcome) -> ComponentPlan:
+    assessment = plan.assessment
+    error = f"{_describe(outcome)} failed: {outcome.error}"
+    if assessment.state in (ComponentState.WAITING, ComponentState.STARTING) and not outcome.transient:
+        assessment = replace(
+            assessment, state=ComponentState.BLOCKED, reason=ComponentReason.APPLY_REFUSED, message=error
+        )
+    elif assessment.state is ComponentState.STARTING and assessment.reason == ComponentReason.CREATED:
+        assessment = replace(assessment, message=f"{error}; it is tried again")
+    elif error not in assessment.message:
+        assessment = replace(assessment, message=f"{assessment.message}; {error}")
+    return replace(plan, assessment=assessment)
+
+
+def _describe(outcome: Outcome) -> str:
+    match outcome.action:
+        case Apply() as apply:
+            return f"applying {apply.ref}"
+        case RestartPod() as restart:
+            return f"restarting pod {restart.pod}"
+        case _:
+            return "an action"
+
+
+def _row(plan: ComponentPlan) -> ComponentStatus:
+    assessment, recovery = plan.assessment, plan.recovery
+    attempts = recovery.attempts or (plan.restarts if assessment.reason in _KUBELET_ACTS else 0)
+    return ComponentStatus(
+        name=plan.name,
+        state=assessment.state,
+        since=assessment.since,
+        reason=ComponentReason.RECOVERY_BUDGET_EXHAUSTED if recovery.exhausted else assessment.reason,
+        message=shorten("; ".join(filter(None, (assessment.message, _recovery_words(plan))))),
+        waiting_for=tuple(
+            WaitingFor(name=wait.name, condition=wait.condition, since=wait.since, deadline=wait.deadline)
+            for wait in plan.waits
+        )
+        or None,
+        attempts=attempts or None,
+        last_action=_last_action(plan),
+        next_action_time=recovery.next_action_at,
+        start_seconds=plan.start_seconds,
+        revision=plan.revision or None,
+    )
+
+
+def _recovery_words(plan: ComponentPlan) -> str:
+    recovery = plan.recovery
+    match recovery.reason:
+        case ComponentReason.RECOVERY_BACKOFF if recovery.next_action_at is not None:
+            return f"restart {recovery.attempts + 1} not before {format_time(recovery.next_action_at)}"
+        case ComponentReason.RECOVERY_BUDGET_EXHAUSTED if recovery.next_action_at is not None:
+            return (
+                f"{recovery.attempts} restarts did not help; the next is tried at "
+                f"{format_time(recovery.next_action_at)}, or when the spec changes"
+            )
+        case ComponentReason.RECOVERY_BUDGET_IN_USE:
+            return "its restart waits until other recoveries are through"
+        case ComponentReason.DEPENDENCY_UNHEALTHY:
+            return "left alone while a component that it requires is not well"
+        case _:
+            return ""
+
+
+def _last_action(plan: ComponentPlan) -> LastAction | None:
+    """The later of the operator's own latest attempt and the kubelet's latest restart."""
+    ours = plan.recovery.last
+    end = plan.last_exit
+    if end is not None and end.finished_at is not None and (ours is None or end.finished_at > ours.at):
+        return LastAction(
+            type=ActionType.CONTAINER_RESTART, time=end.finished_at, reason=end.reason or "Exited"
+        )
+    if ours is None:
+        return None
+    return LastAction(type=ActionType.RESTART_POD, time=ours.at, reason=ours.reason)
+
+
+def _disabled(name: str, snapshot: Snapshot) -> ComponentStatus:
+    before = snapshot.resource.status.components.get(name)
+    return ComponentStatus(
+        name=name,
+        state=ComponentState.DISABLED,
+        since=before.since if before is not None and before.state is ComponentState.DISABLED else None,
+        reason=ComponentReason.DISABLED,
+    )

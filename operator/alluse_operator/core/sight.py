@@ -1,0 +1,182 @@
+"""One component as a pass sees it: the wish, the workload, its pods, what was said of it before.
+
+Everything that the rules of health and recovery ask is derived here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from alluse_operator.api.names import object_name
+from alluse_operator.core import history
+from alluse_operator.core.desired import Component, System
+from alluse_operator.core.history import Attempt
+from alluse_operator.core.objects import WORKLOAD_KINDS, ComponentObjects, Ref, ref_of
+from alluse_operator.core.observed import (
+    ContainerExit,
+    PodView,
+    PreviousComponent,
+    ProbeOutcome,
+    ProbeReading,
+    Snapshot,
+    WorkloadView,
+)
+
+#: A deep check answers, fails or times out within this much of its schedule, or is not running.
+_PROBE_SLACK = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Not slotted: the derived facts are cached."""
+
+    component: Component
+    revision: str
+    """The wanted revision; empty where the operator does not say (ObserveOnly)."""
+    workload: WorkloadView | None
+    pods: tuple[PodView, ...]
+    """All pods of the component, finished and deleting ones included."""
+    probes: Mapping[str, ProbeReading]
+    previous: PreviousComponent | None
+    now: datetime
+
+    @cached_property
+    def current(self) -> bool:
+        """The workload was asked for what is wanted now."""
+        return self.workload is not None and (
+            not self.component.managed or self.workload.revision == self.revision
+        )
+
+    @cached_property
+    def live(self) -> tuple[PodView, ...]:
+        """Pods that run or will run."""
+        return tuple(p for p in self.pods if not p.deleting and p.phase not in ("Failed", "Succeeded"))
+
+    @cached_property
+    def asked(self) -> tuple[PodView, ...]:
+        """Live pods of the revision that the workload was last asked for."""
+        if self.workload is None:
+            return ()
+        if not self.workload.ours:
+            return self.live
+        return tuple(p for p in self.live if p.revision == self.workload.revision)
+
+    @cached_property
+    def ready(self) -> tuple[PodView, ...]:
+        return tuple(p for p in self.asked if p.ready)
+
+    @cached_property
+    def unready(self) -> tuple[PodView, ...]:
+        return tuple(p for p in self.asked if not p.ready)
+
+    @cached_property
+    def ready_count(self) -> int:
+        """Somebody else's pods may bear no label of ours: then their workload's word counts."""
+        if self.workload is not None and not self.workload.ours and not self.pods:
+            return self.workload.available
+        return len(self.ready)
+
+    @cached_property
+    def wanted_replicas(self) -> int:
+        if self.workload is not None and not self.workload.ours:
+            return max(1, self.workload.replicas)
+        return self.component.replicas
+
+    @cached_property
+    def serving(self) -> bool:
+        """Some pod of some revision is ready."""
+        return self.ready_count > 0 or any(p.ready for p in self.live)
+
+    @cached_property
+    def was_healthy(self) -> bool:
+        """It has been healthy in the revision that the workload was asked for."""
+        before = self.previous
+        return (
+            before is not None
+            and self.workload is not None
+            and before.start_seconds is not None
+            and (not self.component.managed or before.revision == self.workload.revision)
+        )
+
+    @cached_property
+    def began_at(self) -> datetime:
+        """When the present start began: of the workload, or of its newest revision's first pod."""
+        if self.workload is None:
+            return self.now
+        if self.asked:
+            return min(p.created_at for p in self.asked)
+        if self.live and self.workload.rollout_started_at is not None:
+            return max(self.workload.created_at, self.workload.rollout_started_at)
+        return self.workload.created_at
+
+    @cached_property
+    def attempts(self) -> tuple[Attempt, ...]:
+        return history.parse(self.workload.recovery) if self.workload is not None else ()
+
+    @cached_property
+    def under_recovery(self) -> bool:
+        """The latest attempt is young and its pod is going or gone: its successor has to show itself."""
+        if not self.attempts:
+            return False
+        last = self.attempts[-1]
+        return self.now < last.at + self.component.start_deadline and all(
+            p.uid != last.pod_uid for p in self.live
+        )
+
+    @cached_property
+    def last_exit(self) -> ContainerExit | None:
+        """The latest end of a container, among pods that still are."""
+        ends = [pod.last_exit for pod in self.live if pod.last_exit is not None and pod.restarts > 0]
+        return max(
+            ends, key=lambda end: end.finished_at.timestamp() if end.finished_at else 0.0, default=None
+        )
+
+    def reading(self, pod: PodView) -> ProbeReading | None:
+        """The deep check of the pod, unless it is too old to say anything."""
+        found = self.probes.get(pod.uid)
+        health = self.component.health
+        if health.path is None or found is None:
+            return None
+        return found if self.now - found.at <= 2 * health.period + health.timeout + _PROBE_SLACK else None
+
+    def probe_failed(self, pod: PodView) -> bool:
+        reading = self.reading(pod)
+        return (
+            reading is not None
+            and reading.outcome is ProbeOutcome.FAILED
+            and reading.failures >= self.component.health.unhealthy_after
+        )
+
+
+def see(
+    system: System, built: Mapping[str, ComponentObjects], snapshot: Snapshot, now: datetime
+) -> dict[str, Sight]:
+    """All components of the system, in start order."""
+    return {
+        name: Sight(
+            component=component,
+            revision=built[name].revision if name in built else "",
+            workload=_workload_of(system, component, built.get(name), snapshot),
+            pods=snapshot.pods.get(name, ()),
+            probes=snapshot.probes,
+            previous=snapshot.resource.status.components.get(name),
+            now=now,
+        )
+        for name, component in system.components.items()
+    }
+
+
+def _workload_of(
+    system: System, component: Component, built: ComponentObjects | None, snapshot: Snapshot
+) -> WorkloadView | None:
+    """The workload of the wanted kind; failing that, one of another kind with the component's name."""
+    name = object_name(system.name, component.name)
+    kinds = (ref_of(built.workload).kind,) if built is not None else ()
+    for kind in (*kinds, *WORKLOAD_KINDS):
+        found = snapshot.workloads.get(Ref(kind, name))
+        if found is not None and (found.ours or not component.managed):
+            return found
+    return None

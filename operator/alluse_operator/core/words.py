@@ -1,0 +1,115 @@
+"""The lines for people: what is the cause, who waits for whom, what is going on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from alluse_operator.api.conditions import ComponentReason
+from alluse_operator.api.status import ComponentState, format_time
+from alluse_operator.core import graph
+from alluse_operator.core.plan import ComponentPlan
+from alluse_operator.core.rows import shorten
+
+#: What keeps a system from being ready, worst first.
+_SEVERITY: Mapping[ComponentState, int] = {
+    ComponentState.FAILED: 0,
+    ComponentState.UNHEALTHY: 1,
+    ComponentState.BLOCKED: 2,
+    ComponentState.RECOVERING: 3,
+    ComponentState.STARTING: 4,
+    ComponentState.DEGRADED: 5,
+    ComponentState.UNKNOWN: 6,
+}
+#: Blocked by something else than a dependency: the component is itself the root.
+_OWN_BLOCKS = frozenset(
+    {ComponentReason.NAME_CONFLICT, ComponentReason.APPLY_REFUSED, ComponentReason.STORAGE_IMMUTABLE}
+)
+#: Longest part of a message that the one-line cause repeats.
+_EXCERPT = 240
+
+
+class Root(NamedTuple):
+    """A component at the root of trouble, and who is held up by it."""
+
+    plan: ComponentPlan
+    holds: tuple[str, ...]
+
+
+def roots(components: Mapping[str, ComponentPlan]) -> tuple[Root, ...]:
+    """Components in trouble none of whose Required dependencies is in trouble too; worst first."""
+    blocked = any(plan.assessment.state is ComponentState.BLOCKED for plan in components.values())
+    edges = {name: plan.requires & components.keys() for name, plan in components.items()}
+    troubled = {name for name, plan in components.items() if _in_trouble(plan, blocked)}
+    above = {name: frozenset(found) for name, found in graph.dependants(edges).items()}
+    found = []
+    for name, plan in components.items():
+        if name not in troubled or graph.reachable(edges, [name]) & troubled:
+            continue
+        held = graph.reachable(above, [name])
+        holds = tuple(other for other in components if other in held and not components[other].done)
+        found.append(Root(plan, holds))
+    return tuple(sorted(found, key=lambda root: _SEVERITY[root.plan.assessment.state]))
+
+
+def cause(components: Mapping[str, ComponentPlan]) -> str | None:
+    """One line: the worst root with its reason, since when, and whom it holds; further roots by name."""
+    found = roots(components)
+    if not found:
+        return None
+    worst = found[0]
+    assessment = worst.plan.assessment
+    message = (
+        assessment.message if len(assessment.message) <= _EXCERPT else assessment.message[:_EXCERPT] + "…"
+    )
+    line = (
+        f"{worst.plan.name} {assessment.state} ({assessment.reason}: {message}) "
+        f"since {format_time(assessment.since)}"
+    )
+    if worst.holds:
+        line += f"; holds {', '.join(worst.holds)}"
+    if len(found) > 1:
+        line += f"; also {', '.join(f'{r.plan.name} {r.plan.assessment.state}' for r in found[1:])}"
+    return shorten(line)
+
+
+def waiting(components: Mapping[str, ComponentPlan]) -> str | None:
+    """Who waits for whom, in one line."""
+    parts = [
+        f"{plan.name} for {', '.join(wait.name for wait in plan.waits)}"
+        for plan in components.values()
+        if plan.waits
+    ]
+    return shorten("; ".join(parts)) or None
+
+
+def summary(components: Mapping[str, ComponentPlan]) -> str:
+    """How many are ready, and how many are in which other state."""
+    wanted = [plan for plan in components.values() if not plan.removed]
+    done = sum(1 for plan in wanted if plan.done)
+    if done == len(wanted):
+        text = f"{done} of {len(wanted)} components ready"
+    else:
+        counts: dict[str, int] = {}
+        for plan in wanted:
+            if not plan.done:
+                state = str(plan.assessment.state)
+                if plan.assessment.state in (ComponentState.HEALTHY, ComponentState.COMPLETED):
+                    state = "Outdated"
+                counts[state] = counts.get(state, 0) + 1
+        rest = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        text = f"{done} of {len(wanted)} components ready; {rest}"
+    going = sum(1 for plan in components.values() if plan.removed)
+    return f"{text}; {going} being removed" if going else text
+
+
+def _in_trouble(plan: ComponentPlan, blocked: bool) -> bool:
+    """A component that starts in its time is no trouble, unless others are past their deadline over it."""
+    state, reason = plan.assessment.state, plan.assessment.reason
+    if plan.removed:
+        return False
+    if state is ComponentState.STARTING:
+        return blocked or reason == ComponentReason.UNSCHEDULABLE
+    if state is ComponentState.BLOCKED:
+        return reason in _OWN_BLOCKS or reason == ComponentReason.DEPENDENCY_DEADLINE_EXCEEDED
+    return state in _SEVERITY
