@@ -23,6 +23,7 @@ def market_data() -> MarketData:
     return MarketData.parse(content)
 
 
+@cache
 def expected_digest() -> str:
     """SHA-256 of the file as it was built."""
     return (_DIRECTORY / "market.npz.sha256").read_text().split()[0]

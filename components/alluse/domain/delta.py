@@ -14,7 +14,7 @@ from alluse.domain import options
 from alluse.domain.chain import choose_listed
 from alluse.domain.delta_rules import POINTS, Bounds, Facts, adjust, find_bounds
 from alluse.domain.errors import InvalidInputError
-from alluse.domain.sizing import USABLE_VOLATILITY
+from alluse.domain.inputs import symbol_of, usable_volatility
 from alluse.schemas.common import OptionType, RiskLevel, TrendStrength
 from alluse.schemas.delta import (
     Adjustment,
@@ -46,7 +46,7 @@ _ALTERNATIVES = (-10, -5, 5)
 def select(request: SelectRequest, protocol: Protocol) -> SelectAnswer:
     """Select delta and strike. Raises InvalidInputError where the request contradicts itself."""
     facts = read_facts(request)
-    symbol = request.symbol or (request.market_analysis.symbol if request.market_analysis else None)
+    symbol = symbol_of(request.symbol, request.market_analysis)
     band = protocol.account(request.account_type).delta_band
     base = round(band.middle * POINTS)
     adjustments = adjust(facts)
@@ -141,8 +141,8 @@ def read_facts(request: SelectRequest) -> Facts:
     return Facts(
         kind=request.option_type,
         spot=spot,
-        implied=_usable(implied),
-        forecast=_usable(forecast),
+        implied=usable_volatility(implied),
+        forecast=usable_volatility(forecast),
         condition=condition,
         percentile=percentile,
         iv_hv_ratio=details.iv_hv_ratio if details else None,
@@ -224,11 +224,6 @@ def _alternatives(facts: Facts, points: int, bounds: Bounds, request: SelectRequ
         inside = assignment_probability(facts, delta, request.r, request.q)
         found.append(Alternative(delta=delta, strike=strike, theoretical_price=price, prob_itm=inside))
     return found
-
-
-def _usable(volatility: float | None) -> float | None:
-    low, high = USABLE_VOLATILITY
-    return volatility if volatility is not None and low <= volatility <= high else None
 
 
 def _days(request: SelectRequest, as_of: date | None) -> int:

@@ -4,7 +4,7 @@ Written so, every cap is linear in the account's balance, and the smallest balan
 contract is as exact as the caps themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alluse.domain import capital
@@ -87,7 +87,11 @@ class Limits:
 
 
 def find_limits(
-    request: SizeRequest, protocol: Protocol, option: ShortOption, condition: Condition | None
+    request: SizeRequest,
+    symbol: str | None,
+    protocol: Protocol,
+    option: ShortOption,
+    condition: Condition | None,
 ) -> Limits:
     """The caps that hold for one request. An unknown condition counts as the tightest week."""
     rules = protocol.account(request.account_type)
@@ -96,7 +100,6 @@ def find_limits(
     weeks = protocol.size.week_exposure
     week = min(weeks.values()) if condition is None else weeks[condition]
     exposure = rules.max_exposure * week * request.exposure_factor
-    symbol = request.symbol
 
     def tied(positions: Sequence[Position]) -> float:
         return sum(capital.held_capital(position, request.basis) for position in positions)
@@ -121,7 +124,7 @@ def find_limits(
     if sector is not None:
         together = [position for position in held if capital.sector_of(position, protocol) == sector]
         limits.append(Limit("sector", Blocked.SECTOR_CAP, protocol.sector_cap, tied(together)))
-    correlated = _correlated(request, held, protocol.correlated_above)
+    correlated = _correlated(symbol, request.correlations, held, protocol.correlated_above)
     if correlated is not None:
         limits.append(Limit("correlated", Blocked.CORRELATED_CAP, protocol.correlated_cap, tied(correlated)))
     missing_cash = 0.0
@@ -134,17 +137,17 @@ def find_limits(
     return Limits(request.account_balance, tuple(limits))
 
 
-def _correlated(request: SizeRequest, held: Sequence[Position], above: float) -> list[Position] | None:
+def _correlated(
+    symbol: str | None, correlations: Mapping[str, float] | None, held: Sequence[Position], above: float
+) -> list[Position] | None:
     """Held positions that move with the symbol; None when nobody said how they do.
 
     Where correlations are given, a symbol that they leave out counts as correlated.
     """
-    others = [position for position in held if position.symbol != request.symbol]
-    if others and request.correlations is None:
+    others = [position for position in held if position.symbol != symbol]
+    if others and correlations is None:
         return None
-    known = request.correlations or {}
+    known = correlations or {}
     return [
-        position
-        for position in held
-        if position.symbol == request.symbol or known.get(position.symbol, 1.0) > above
+        position for position in held if position.symbol == symbol or known.get(position.symbol, 1.0) > above
     ]

@@ -120,6 +120,11 @@ class MarketData:
         """Every symbol that can be traded or analysed; the VIX is a volatility, not a price."""
         return sorted(symbol for symbol in self._by_symbol if symbol != _VIX)
 
+    @property
+    def last_day(self) -> date:
+        """The last day of any symbol."""
+        return max(entry.day(-1) for symbol in self.symbols for entry in self._by_symbol[symbol])
+
     def series(self, symbol: str) -> list[DailySeries]:
         """Every series of a symbol. Raises UnknownSymbolError."""
         if symbol not in self._by_symbol or symbol == _VIX:

@@ -11,6 +11,7 @@ from math import floor, prod
 
 from alluse.domain import options
 from alluse.domain.capital import capital_per_share
+from alluse.domain.inputs import symbol_of, usable_volatility
 from alluse.domain.kelly import Growth, ShortOption, optimal_growth
 from alluse.domain.limits import Limits, find_limits
 from alluse.domain.losses import assess_losses
@@ -36,8 +37,6 @@ from alluse.schemas.sizing import (
     SizeRequest,
 )
 
-#: Volatilities outside are no basis for a trade: nothing quoted moves so little or so much.
-USABLE_VOLATILITY = (0.01, 5.0)
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -63,7 +62,8 @@ def size(request: SizeRequest, protocol: Protocol) -> SizeAnswer:
     factors = assess_factors(request, market, rules, protocol.size)
     fraction = growth.fraction * factors.kelly_fraction * factors.volatility * factors.multipliers
     wanted = fraction * request.account_balance
-    limits = find_limits(request, protocol, option, market.condition)
+    symbol = symbol_of(request.symbol, request.market_analysis)
+    limits = find_limits(request, symbol, protocol, option, market.condition)
     per_contract = CONTRACT_SIZE * option.capital
     blocked = _forbidden(request, market, rules, growth)
     allowed = 0.0 if blocked else limits.allow(wanted)
@@ -77,7 +77,7 @@ def size(request: SizeRequest, protocol: Protocol) -> SizeAnswer:
     binding = limits.binding(wanted)
     return SizeAnswer(
         account_type=request.account_type,
-        symbol=_symbol(request),
+        symbol=symbol,
         position_size=cents_down(allowed),
         contracts=contracts,
         capital_per_contract=cents(per_contract),
@@ -122,12 +122,12 @@ def read_market(request: SizeRequest) -> Market | Blocked:
         condition = analysis.market_condition if condition is None else condition
     if details is not None and forecast is None:
         forecast = details.forecast_volatility
-    low, high = USABLE_VOLATILITY
-    if price is None or price <= 0.0:
+    implied, forecast = usable_volatility(implied), usable_volatility(forecast)
+    if price is None:
         return Blocked.NO_PRICE
-    if implied is None or not low <= implied <= high:
+    if implied is None:
         return Blocked.NO_VOLATILITY
-    if forecast is None or not low <= forecast <= high:
+    if forecast is None:
         return Blocked.NO_FORECAST
     return Market(price, implied, forecast, condition, analysis)
 
@@ -262,7 +262,7 @@ def _unknown(request: SizeRequest, blocked: Blocked) -> SizeAnswer:
     }
     return SizeAnswer(
         account_type=request.account_type,
-        symbol=_symbol(request),
+        symbol=symbol_of(request.symbol, request.market_analysis),
         position_size=0.0,
         contracts=0,
         capital_per_contract=None,
@@ -285,12 +285,6 @@ def _unknown(request: SizeRequest, blocked: Blocked) -> SizeAnswer:
         rationale=[f"no contract: {reasons[blocked]}; give it or the whole market_analysis"],
         warnings=[],
     )
-
-
-def _symbol(request: SizeRequest) -> str | None:
-    if request.symbol is None and request.market_analysis is not None:
-        return request.market_analysis.symbol
-    return request.symbol
 
 
 def _both_bases(option: ShortOption) -> CapitalPerContract:

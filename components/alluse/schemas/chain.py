@@ -1,17 +1,19 @@
 """Wire types of option chains: listed options in, a synthetic chain out. Prices per share in USD."""
 
 from datetime import date
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from alluse.schemas.common import (
     DISCLAIMER,
     Answer,
+    Day,
     Fraction,
     NonNegativeMoney,
     PositiveMoney,
     Request,
+    Symbol,
     Volatility,
 )
 from alluse.schemas.market import DataSource, IvSource
@@ -43,6 +45,15 @@ class ListedOption(Answer, allow_inf_nan=False):
     mid: float
 
 
+class ChainRequest(Request):
+    """A symbol's chain on a day of the data, for a weekly expiry (the next one unless it is given)."""
+
+    symbol: Symbol
+    as_of: Day | None = None
+    expiry: Day | None = None
+    r: Annotated[float, Field(ge=-0.1, le=0.5)] = 0.02
+
+
 class ChainAnswer(Answer, allow_inf_nan=False):
     """A week's puts and calls of a symbol. No chain is observed anywhere in the shipped data: every quote
     is computed from one volatility and a smile, which `source` says."""
@@ -59,3 +70,22 @@ class ChainAnswer(Answer, allow_inf_nan=False):
     puts: list[ListedOption]
     calls: list[ListedOption]
     disclaimer: str = DISCLAIMER
+
+
+class ExpiriesRequest(Request):
+    """The weekly expiries after a day of the data."""
+
+    as_of: Day | None = None
+    count: Annotated[int, Field(ge=1, le=52)] = 4
+
+
+class Expiry(Answer):
+    day: date
+    dte: int
+
+
+class ExpiriesAnswer(Answer):
+    """Fridays, or the trading day before where Friday is a holiday; ascending."""
+
+    as_of: date
+    expiries: list[Expiry]

@@ -181,7 +181,7 @@ class AnalyzeRequest(Request):
     """
 
     symbol: Symbol
-    bars: Bars | None = None
+    bars: Annotated[Bars, Field(min_length=1)] | None = None
     historical_prices: Annotated[list[PositiveMoney], Field(min_length=1, max_length=MAX_BARS)] | None = None
     current_price: PositiveMoney | None = None
     implied_volatility: Volatility | None = None
@@ -192,10 +192,6 @@ class AnalyzeRequest(Request):
     def _one_history(self) -> Self:
         if self.bars is not None and self.historical_prices is not None:
             raise ValueError("give bars or historical_prices, not both")
-        if self.bars is not None and not self.bars:
-            raise ValueError("bars is empty; leave it out to use the shipped data")
-        if self.bars and self.as_of and self.bars[0].date > self.as_of:
-            raise ValueError("all bars are later than as_of")
         return self
 
 
@@ -220,10 +216,32 @@ class MarketSummary(Answer, allow_inf_nan=False):
     disclaimer: str = DISCLAIMER
 
 
+class BarsRequest(Request):
+    """Bars between two days, both included; at most the latest 2,600."""
+
+    symbol: Symbol
+    since: Day | None = Field(default=None, alias="from")
+    until: Day | None = Field(default=None, alias="to")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.since and self.until and self.since > self.until:
+            raise ValueError("from is later than to")
+        return self
+
+
 class BarsAnswer(Answer):
     symbol: str
     data: DataSource
     bars: list[Bar]
+
+
+class ReturnsRequest(Request):
+    """The last `days` returns of each symbol up to `as_of`."""
+
+    symbols: Annotated[list[Symbol], Field(min_length=1, max_length=50)]
+    days: Annotated[int, Field(ge=1, le=MAX_BARS)] = 252
+    as_of: Day | None = None
 
 
 class ReturnsAnswer(Answer, allow_inf_nan=False):
@@ -263,19 +281,6 @@ class WeekRequest(Request):
     cost_basis: PositiveMoney | None = None
     can_roll: bool = False
     market_condition: Condition | None = None
-
-    @model_validator(mode="after")
-    def _reference_present(self) -> Self:
-        needed = {
-            Holding.CASH: ("market_condition", self.market_condition),
-            Holding.SHORT_PUT: ("strike", self.strike),
-            Holding.LONG_STOCK: ("cost_basis", self.cost_basis),
-            Holding.SHORT_CALL: ("cost_basis", self.cost_basis),
-        }
-        field, value = needed[self.position]
-        if value is None:
-            raise ValueError(f"{field} is required for a position of {self.position}")
-        return self
 
 
 class WeekType(StrEnum):

@@ -8,7 +8,7 @@ The weekly return targets are aspirations of the protocol. They are never a fore
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -245,3 +245,21 @@ class Protocol(Rules):
         if abs(total - 1) > 1e-9:
             raise ValueError(f"the accounts' shares must sum to 1, not {total}")
         return self
+
+
+def protocol_with(overrides: Mapping[str, Any]) -> Protocol:
+    """The packaged parameters with those of a nested mapping in their place.
+
+    Raises pydantic.ValidationError where a value is refused or a name is unknown.
+    """
+    return Protocol.model_validate(_merged(Protocol().model_dump(mode="json"), overrides))
+
+
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        under = merged.get(name)
+        if isinstance(under, dict) and isinstance(value, Mapping):
+            value = _merged(under, value)
+        merged[name] = value
+    return merged
