@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -58,6 +58,16 @@ class LoopClock:
 
     def now(self) -> datetime:
         return EPOCH + timedelta(seconds=asyncio.get_running_loop().time()) + self.step
+
+
+async def until(condition: Callable[[], bool], seconds: float = 3600.0) -> float:
+    """Let time pass until the condition holds; answers the loop's time then."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    for _ in iter(condition, True):
+        assert loop.time() < deadline, f"it does not come true within {seconds} s"
+        await asyncio.sleep(0.01)
+    return loop.time()
 
 
 def run(scenario: Coroutine[Any, Any, Result]) -> Result:

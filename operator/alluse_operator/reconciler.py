@@ -78,7 +78,7 @@ class Reconciler:
         plan = make_plan(wanted.system, wanted.built, snapshot, self._clock.now())
         self._prober.aim(key, targets(plan, snapshot))
         applied = await self._applier.apply(key, plan, lambda: self._woken(key))
-        report = make_report(plan, applied.outcomes, snapshot, self._clock.now())
+        report = make_report(snapshot, plan, applied.outcomes, self._clock.now())
         published = await self._reporter.publish(key, resource, report)
         self._note_unrest(key, plan)
         return self._next(plan, applied, published)

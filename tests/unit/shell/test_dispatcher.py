@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import virtual_time
-
 from alluse_operator.cluster.mirror import Key
 from alluse_operator.dispatcher import Dispatcher, Next, Pace
 from alluse_operator.errors import ApiUnreachable
@@ -82,7 +82,7 @@ def test_it_looks_again_when_asked_and_at_the_resync_otherwise() -> None:
         dispatcher.start([KEY])
         await asyncio.sleep(100)
         assert passes[:2] == [0.0, 3.0]
-        gaps = [later - earlier for earlier, later in zip(passes[1:], passes[2:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(passes[1:])]
         assert gaps
         assert all(24 <= gap <= 30 for gap in gaps)
         await dispatcher.stop()
@@ -128,7 +128,7 @@ def test_failures_back_off_to_a_ceiling_for_ever_and_wakes_do_not_cut_that_short
         nagging = asyncio.create_task(nag())
         await asyncio.sleep(300)
         nagging.cancel()
-        gaps = [later - earlier for earlier, later in zip(passes, passes[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(passes)]
         assert gaps[0] <= 0.25
         assert all(2.5 <= gap <= 5 for gap in gaps[8:])
         assert 60 <= len(passes) <= 140

@@ -25,7 +25,9 @@ class Ticks:
         return self.seconds
 
 
-def child(name: str = "a", version: int = 1, uid: str = "u1", system: str = "demo", **more: Any) -> dict[str, Any]:
+def child(
+    name: str = "a", version: int = 1, uid: str = "u1", system: str = "demo", **more: Any
+) -> dict[str, Any]:
     labels = {"alluse.io/system": system} if system else {}
     metadata = {
         "name": name,
@@ -195,7 +197,9 @@ def test_whatever_the_order_of_arrival_the_end_is_the_truth(
     uid, version, deleted = history[-1]
     alive = [] if deleted else [child("a", version, uid)]
     mirror.listed(POD, None, Listing(alive, version))
-    assert [obj["metadata"]["uid"] for obj in mirror.children(KEY)] == [obj["metadata"]["uid"] for obj in alive]
+    assert [obj["metadata"]["uid"] for obj in mirror.children(KEY)] == [
+        obj["metadata"]["uid"] for obj in alive
+    ]
     assert [obj["metadata"]["resourceVersion"] for obj in mirror.children(KEY)] == [
         obj["metadata"]["resourceVersion"] for obj in alive
     ]

@@ -1,0 +1,407 @@
+"""The applier: order, bounded parallelism, what each answer means, and never a write without the lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import fake_api
+import virtual_time
+from alluse_operator.api import names
+from alluse_operator.cluster.applier import PARALLEL, Applied, Applier
+from alluse_operator.cluster.kinds import CONFIG_MAP, DEPLOYMENT, POD, SYSTEM
+from alluse_operator.cluster.mirror import Key, Mirror
+from alluse_operator.core.desired import Identity
+from alluse_operator.core.history import Attempt
+from alluse_operator.core.objects import Ref
+from alluse_operator.core.plan import (
+    Action,
+    Apply,
+    ApplyReason,
+    Delete,
+    Mode,
+    Plan,
+    RemoveFinalizer,
+    RestartPod,
+    SetFinalizer,
+)
+from alluse_operator.errors import ApiError, NotLeading
+from alluse_operator.metrics import Metrics
+
+KEY = Key("shop", "demo")
+IDENTITY = Identity("shop", "demo", "uid-demo", 1)
+
+
+def built(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": "shop",
+            "labels": {names.SYSTEM_LABEL: "demo", names.MANAGED_BY_LABEL: names.MANAGED_BY},
+        },
+        **more,
+    }
+
+
+def apply(kind: str, component: str, name: str = "", live_uid: str = "", **more: Any) -> Apply:
+    return Apply(component, built(kind, name or component, **more), ApplyReason.CREATE, live_uid=live_uid)
+
+
+def plan(*actions: Action) -> Plan:
+    return Plan(Mode.RUN, IDENTITY, actions, {})
+
+
+@dataclass
+class Bench:
+    """An applier on a server in memory."""
+
+    api: fake_api.FakeApi = field(default_factory=fake_api.FakeApi)
+    leading: bool = True
+
+    def __post_init__(self) -> None:
+        self.mirror = Mirror(lambda: asyncio.get_running_loop().time())
+        self.applier = Applier(
+            self.api,  # type: ignore[arg-type]
+            self.mirror,
+            leading=lambda: self.leading,
+            metrics=Metrics(),
+        )
+
+    async def carry_out(self, *actions: Action, woken: bool = False) -> Applied:
+        return await self.applier.apply(KEY, plan(*actions), lambda: woken)
+
+    def sent(self) -> Sequence[str]:
+        return [f"{request.verb} {request.kind}/{request.name}" for request in self.api.writes()]
+
+
+def test_the_finalizer_comes_first_and_what_a_workload_stands_on_before_it() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.mirror.wrote(SYSTEM, bench.api.put(SYSTEM, built("AllUseSystem", "demo")))
+        applied = await bench.carry_out(
+            apply("ConfigMap", "late"),
+            apply("Deployment", "early"),
+            apply("ConfigMap", "early"),
+            SetFinalizer(),
+        )
+        assert bench.sent() == [
+            "APPLY AllUseSystem/demo",
+            "APPLY ConfigMap/early",
+            "APPLY Deployment/early",
+            "APPLY ConfigMap/late",
+        ]
+        assert all(outcome.ok for outcome in applied.outcomes)
+        assert not applied.again
+
+    virtual_time.run(scenario())
+
+
+def test_nothing_is_made_when_the_finalizer_cannot_be_set() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.mirror.wrote(SYSTEM, bench.api.put(SYSTEM, built("AllUseSystem", "demo")))
+        bench.api.fault = fake_api.failing(99, ApiError(403, "Forbidden", "no"), kind="AllUseSystem")
+        applied = await bench.carry_out(SetFinalizer(), apply("ConfigMap", "a"))
+        assert [outcome.ok for outcome in applied.outcomes] == [False]
+        assert "APPLY ConfigMap/a" not in bench.sent()
+
+    virtual_time.run(scenario())
+
+
+def test_a_workload_waits_for_its_supporting_objects() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.fault = fake_api.failing(99, ApiError(422, "Invalid", "spec.x: bad"), kind="ConfigMap")
+        applied = await bench.carry_out(apply("ConfigMap", "a"), apply("Deployment", "a"))
+        assert bench.sent() == ["APPLY ConfigMap/a"]
+        errors = {outcome.action.ref.kind: outcome for outcome in applied.outcomes}  # type: ignore[union-attr]
+        assert errors["ConfigMap"].error == "spec.x: bad"
+        assert not errors["ConfigMap"].transient
+        assert "waits for its supporting objects: spec.x: bad" in (errors["Deployment"].error or "")
+
+    virtual_time.run(scenario())
+
+
+def test_writes_are_parallel_and_bounded() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.latency = 1.0
+        loop = asyncio.get_running_loop()
+        await bench.carry_out(*(apply("ConfigMap", f"c{number}") for number in range(4 * PARALLEL)))
+        assert loop.time() == pytest.approx(4.0)
+
+    virtual_time.run(scenario())
+
+
+def test_what_can_wait_is_left_when_the_plan_is_out_of_date_but_never_all_of_it() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        applied = await bench.carry_out(
+            apply("Deployment", "starting"),
+            *(apply("ConfigMap", f"c{number}") for number in range(40)),
+            woken=True,
+        )
+        assert applied.again
+        assert bench.sent()[0] == "APPLY Deployment/starting"
+        assert len(applied.outcomes) == 1 + PARALLEL
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize("status", [0, 429, 500, 503, 504])
+def test_a_write_is_tried_again_while_the_failure_may_pass(status: int) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        error = ApiError(status, "X", "later") if status else None
+        bench.api.fault = fake_api.failing(3, error)
+        applied = await bench.carry_out(apply("ConfigMap", "a"))
+        assert [outcome.ok for outcome in applied.outcomes] == [True]
+        assert len(bench.sent()) == 4
+
+    virtual_time.run(scenario())
+
+
+def test_a_lost_answer_leads_to_the_same_write_once_more() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.fault_after = fake_api.failing(1)
+        applied = await bench.carry_out(apply("ConfigMap", "a"))
+        assert applied.outcomes[0].ok
+        assert len(bench.api.objects) == 1
+
+    virtual_time.run(scenario())
+
+
+def test_an_outage_ends_as_a_transient_outcome_within_a_few_seconds() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.fault = fake_api.failing(999)
+        applied = await bench.carry_out(apply("ConfigMap", "a"))
+        assert (applied.outcomes[0].ok, applied.outcomes[0].transient) == (False, True)
+        assert asyncio.get_running_loop().time() < 5
+
+    virtual_time.run(scenario())
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.fault = fake_api.failing(1, ApiError(429, "TooManyRequests", "slow down", retry_after=3))
+        await bench.carry_out(apply("ConfigMap", "a"))
+        assert 3 <= asyncio.get_running_loop().time() < 4
+
+    virtual_time.run(scenario())
+
+
+def test_a_refused_body_is_not_sent_again_at_once_but_another_is() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.fault = fake_api.failing(999, ApiError(403, "Forbidden", "exceeded quota: pods"))
+        for _ in range(50):
+            applied = await bench.carry_out(apply("ConfigMap", "a", data={"x": "1"}))
+            assert applied.outcomes[0].error == "exceeded quota: pods"
+            assert not applied.outcomes[0].transient
+            await asyncio.sleep(1)
+        assert len(bench.sent()) <= 9
+        before = len(bench.sent())
+        await bench.carry_out(apply("ConfigMap", "a", data={"x": "2"}))
+        assert len(bench.sent()) == before + 1
+        bench.api.fault = None
+        await asyncio.sleep(11)
+        applied = await bench.carry_out(apply("ConfigMap", "a", data={"x": "2"}))
+        assert applied.outcomes[0].ok
+
+    virtual_time.run(scenario())
+
+
+def test_an_object_of_somebody_else_with_our_name_is_left_alone() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.put(
+            CONFIG_MAP, {"metadata": {"name": "a", "namespace": "shop"}, "foreign": True, "data": {"k": "v"}}
+        )
+        applied = await bench.carry_out(apply("ConfigMap", "a", data={"x": "1"}))
+        assert "belongs to somebody else" in (applied.outcomes[0].error or "")
+        assert not applied.outcomes[0].transient
+        assert bench.api.objects["configmaps", "shop", "a"]["data"] == {"k": "v"}
+
+    virtual_time.run(scenario())
+
+
+def test_our_own_object_that_was_hidden_is_taken_back() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        owned = {"ownerReferences": [{"uid": IDENTITY.uid, "controller": True}]}
+        bench.api.put(CONFIG_MAP, {"metadata": {"name": "a", "namespace": "shop", **owned}, "foreign": True})
+        applied = await bench.carry_out(apply("ConfigMap", "a", data={"x": "1"}))
+        assert applied.outcomes[0].ok
+        assert bench.api.objects["configmaps", "shop", "a"]["data"] == {"x": "1"}
+
+    virtual_time.run(scenario())
+
+
+def test_a_replaced_object_is_not_merged_with_what_was_planned_for_the_old_one() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        new = bench.api.put(CONFIG_MAP, built("ConfigMap", "a"))
+        applied = await bench.carry_out(
+            apply("ConfigMap", "a", live_uid="uid-of-the-old-one", data={"x": "1"})
+        )
+        assert (applied.outcomes[0].ok, applied.outcomes[0].transient, applied.again) == (False, True, True)
+        assert "data" not in bench.api.objects["configmaps", "shop", "a"]
+        [known] = bench.mirror.children(KEY)
+        assert known["metadata"]["uid"] == new["metadata"]["uid"]
+
+    virtual_time.run(scenario())
+
+
+def test_deleting_what_is_gone_or_replaced_is_success() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.put(CONFIG_MAP, built("ConfigMap", "new"))
+        applied = await bench.carry_out(
+            Delete("a", Ref("ConfigMap", "gone"), "uid-1"),
+            Delete("a", Ref("ConfigMap", "new"), "uid-of-the-old-one"),
+        )
+        assert [outcome.ok for outcome in applied.outcomes] == [True, True]
+        assert ("configmaps", "shop", "new") in bench.api.objects
+
+    virtual_time.run(scenario())
+
+
+def restart(workload: dict[str, Any], *, resume: bool = False) -> RestartPod:
+    attempt = Attempt("uid-pod", datetime(2026, 1, 1, tzinfo=UTC), "ProbeFailed", 1, 1)
+    return RestartPod(
+        component="a",
+        pod="a-1",
+        pod_uid="uid-pod",
+        workload=Ref("Deployment", "a"),
+        workload_uid=workload["metadata"]["uid"],
+        resource_version=workload["metadata"]["resourceVersion"],
+        history=(attempt,),
+        resume=resume,
+    )
+
+
+def test_a_restart_is_recorded_before_it_is_made() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        workload = bench.api.put(DEPLOYMENT, built("Deployment", "a"))
+        bench.api.put(
+            POD, {**built("Pod", "a-1"), "metadata": {**built("Pod", "a-1")["metadata"], "uid": "uid-pod"}}
+        )
+        applied = await bench.carry_out(restart(workload))
+        assert bench.sent() == ["APPLY Deployment/a", "EVICT Pod/a-1"]
+        assert applied.outcomes[0].ok
+        assert (
+            names.RECOVERY_ANNOTATION
+            in bench.api.objects["deployments", "shop", "a"]["metadata"]["annotations"]
+        )
+
+    virtual_time.run(scenario())
+
+
+def test_a_restart_planned_on_an_old_history_is_not_made() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        workload = bench.api.put(DEPLOYMENT, built("Deployment", "a"))
+        bench.api.put(DEPLOYMENT, built("Deployment", "a", touched=True))
+        applied = await bench.carry_out(restart(workload))
+        assert bench.sent() == ["APPLY Deployment/a"]
+        assert (applied.outcomes[0].ok, applied.outcomes[0].transient) == (False, True)
+
+    virtual_time.run(scenario())
+
+
+def test_a_recorded_restart_is_resumed_without_another_record() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        workload = bench.api.put(DEPLOYMENT, built("Deployment", "a"))
+        applied = await bench.carry_out(restart(workload, resume=True))
+        assert bench.sent() == ["EVICT Pod/a-1"]
+        assert applied.outcomes[0].ok
+
+    virtual_time.run(scenario())
+
+
+def test_the_finalizer_is_found_wherever_it_is_and_a_conflict_is_tried_again() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        terminating = built("AllUseSystem", "demo")
+        terminating["metadata"] |= {
+            "finalizers": [names.FINALIZER],
+            "deletionTimestamp": "2026-01-01T00:00:00Z",
+        }
+        bench.mirror.wrote(SYSTEM, bench.api.put(SYSTEM, terminating))
+        terminating["metadata"]["finalizers"] = ["other/one", names.FINALIZER]
+        bench.api.put(SYSTEM, terminating)
+        bench.api.fault_after = fake_api.failing(1, ApiError(409, "Conflict", "again"), verb="PATCH")
+        applied = await bench.carry_out(RemoveFinalizer())
+        assert applied.outcomes[0].ok
+        stored = bench.api.objects["allusesystems", "shop", "demo"]
+        assert stored["metadata"]["finalizers"] == ["other/one"]
+
+    virtual_time.run(scenario())
+
+
+def test_a_system_whose_last_finalizer_goes_is_gone() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        terminating = built("AllUseSystem", "demo")
+        terminating["metadata"] |= {
+            "finalizers": [names.FINALIZER],
+            "deletionTimestamp": "2026-01-01T00:00:00Z",
+        }
+        bench.mirror.wrote(SYSTEM, bench.api.put(SYSTEM, terminating))
+        assert (await bench.carry_out(RemoveFinalizer())).outcomes[0].ok
+        assert bench.mirror.system(KEY) is None
+
+    virtual_time.run(scenario())
+
+
+def test_without_the_lease_nothing_is_written() -> None:
+    async def scenario() -> None:
+        bench = Bench(leading=False)
+        with pytest.raises(NotLeading):
+            await bench.carry_out(apply("ConfigMap", "a"), apply("Deployment", "a"), apply("ConfigMap", "b"))
+        assert bench.sent() == []
+
+    virtual_time.run(scenario())
+
+
+def test_the_lease_is_asked_before_each_attempt() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+
+        def lose(verb: str, kind: str, name: str) -> None:
+            bench.leading = False
+            raise ApiError(503, "X", "away")
+
+        bench.api.fault = lose
+        with pytest.raises(NotLeading):
+            await bench.carry_out(apply("ConfigMap", "a"))
+        assert len(bench.sent()) == 1
+
+    virtual_time.run(scenario())
+
+
+def test_news_in_an_answer_calls_for_another_pass() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        old = bench.api.put(DEPLOYMENT, built("Deployment", "a", status={"availableReplicas": 0}))
+        bench.mirror.watched(DEPLOYMENT, old, deleted=False)
+        bench.api.put(DEPLOYMENT, built("Deployment", "a", status={"availableReplicas": 1}))
+        applied = await bench.carry_out(
+            apply("Deployment", "a", live_uid=old["metadata"]["uid"], spec={"x": 1})
+        )
+        assert applied.outcomes[0].ok
+        assert applied.again
+
+    virtual_time.run(scenario())

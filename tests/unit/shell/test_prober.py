@@ -1,0 +1,224 @@
+"""Deep checks: what an answer means (a real local server), and when it is asked and told (virtual time)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+
+import virtual_time
+from alluse_operator.cluster.mirror import Key
+from alluse_operator.cluster.prober import BODY_LIMIT, Prober, Target
+from alluse_operator.core.observed import ProbeOutcome
+from alluse_operator.metrics import Metrics
+
+KEY = Key("shop", "demo")
+TARGET = Target(
+    pod_uid="uid-pod",
+    ip="127.0.0.1",
+    port=8080,
+    path="/health",
+    period=timedelta(seconds=3),
+    timeout=timedelta(seconds=1),
+    unhealthy_after=3,
+    restarts=0,
+)
+Answer = tuple[ProbeOutcome, str]
+GOOD: Answer = (ProbeOutcome.GOOD, "")
+FAILED: Answer = (ProbeOutcome.FAILED, "HTTP 503")
+DEGRADED: Answer = (ProbeOutcome.DEGRADED, "cache: cold")
+
+
+def make(woken: list[Key] | None = None) -> Prober:
+    def wake(key: Key) -> None:
+        if woken is not None:
+            woken.append(key)
+
+    return Prober(wake, clock=virtual_time.LoopClock(), metrics=Metrics())
+
+
+# -- what an answer means -------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def serving(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[int]:
+    application = web.Application()
+    application.router.add_get("/health", handler)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def ask(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]], seconds: float = 1.0
+) -> Answer:
+    prober = make()
+    async with serving(handler) as port:
+        answer = await prober._ask(replace(TARGET, port=port, timeout=timedelta(seconds=seconds)))
+    await prober.stop()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "words"),
+    [
+        (200, '{"status": "ok"}', ProbeOutcome.GOOD, ""),
+        (200, "anything", ProbeOutcome.GOOD, ""),
+        (204, "", ProbeOutcome.GOOD, ""),
+        (200, '{"status": "degraded"}', ProbeOutcome.DEGRADED, "reports degraded"),
+        (
+            200,
+            '{"status": "degraded", "checks": {"db": {"status": "ok"}, "cache": {"status": "bad", "message": "cold"}}}',
+            ProbeOutcome.DEGRADED,
+            "cache: cold",
+        ),
+        (
+            503,
+            '{"status": "unhealthy", "message": "no data\\nfor 5 min"}',
+            ProbeOutcome.FAILED,
+            "HTTP 503: no data for 5 min",
+        ),
+        (500, "<html>", ProbeOutcome.FAILED, "HTTP 500"),
+        (302, "", ProbeOutcome.FAILED, "HTTP 302"),
+        (200, '["a list"]', ProbeOutcome.GOOD, ""),
+    ],
+)
+async def test_the_answer_is_judged(status: int, body: str, expected: ProbeOutcome, words: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=body, headers={"Location": "http://127.0.0.1:1/"})
+
+    assert await ask(answer) == (expected, words)
+
+
+async def test_an_endless_answer_is_cut_off() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(BODY_LIMIT // 1024 + 2):
+            await response.write(b"x" * 1024)
+        return response
+
+    outcome, words = await ask(answer)
+    assert outcome is ProbeOutcome.FAILED
+    assert "longer than" in words
+
+
+async def test_a_hanging_component_fails_in_time() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    assert await ask(answer, seconds=0.05) == (ProbeOutcome.FAILED, "no answer within 0.05 s")
+
+
+async def test_nobody_there_is_an_answer() -> None:
+    prober = make()
+
+    async def never(_: web.Request) -> web.Response:
+        raise AssertionError
+
+    async with serving(never) as port:
+        pass
+    outcome, words = await prober._ask(replace(TARGET, port=port))
+    await prober.stop()
+    assert outcome is ProbeOutcome.FAILED
+    assert words
+
+
+# -- when it is asked and told --------------------------------------------------------------------------------
+
+
+def asked_last(prober: Prober) -> float | None:
+    """When the pod answered last, on the loop's clock."""
+    reading = prober.readings(KEY).get("uid-pod")
+    return None if reading is None else (reading.at - virtual_time.EPOCH).total_seconds()
+
+
+def scripted(prober: Prober, answers: Iterator[Answer], asked: list[float]) -> None:
+    async def ask_nobody(target: Target) -> Answer:
+        asked.append(asyncio.get_running_loop().time())
+        return next(answers)
+
+    prober._ask = ask_nobody  # type: ignore[method-assign]
+
+
+def test_only_a_changed_verdict_wakes() -> None:
+    async def scenario() -> None:
+        woken: list[Key] = []
+        prober = make(woken)
+        script = [GOOD, GOOD, DEGRADED, DEGRADED, GOOD, FAILED, GOOD, FAILED, FAILED, FAILED, FAILED, GOOD]
+        scripted(prober, iter(script), [])
+        prober.aim(KEY, [TARGET])
+        seen = 0.0
+        for _ in script:
+            before = len(woken)
+            seen = await virtual_time.until(lambda: (at := asked_last(prober)) is not None and at > seen)  # noqa: B023
+            assert len(woken) - before <= 1
+        # degraded, good, failing, good, failing, failed, good
+        assert len(woken) == 7
+        await prober.stop()
+
+    virtual_time.run(scenario())
+
+
+def test_three_failures_in_a_row_are_known_within_eight_seconds() -> None:
+    async def scenario() -> None:
+        prober = make()
+        asked: list[float] = []
+        scripted(prober, iter([GOOD] + [FAILED] * 99), asked)
+        prober.aim(KEY, [TARGET])
+        await virtual_time.until(lambda: any(r.failures >= 3 for r in prober.readings(KEY).values()))
+        reading = prober.readings(KEY)["uid-pod"]
+        # Each failure may have taken the whole timeout of 1 s besides.
+        assert asked[3] - asked[0] + 3 * 1.0 <= 8.0
+        assert reading.since is not None
+        assert reading.at > reading.since
+        await prober.stop()
+
+    virtual_time.run(scenario())
+
+
+def test_pods_are_asked_spread_over_the_period() -> None:
+    async def scenario() -> None:
+        prober = make()
+        asked: list[float] = []
+        scripted(prober, iter([GOOD] * 10_000), asked)
+        prober.aim(KEY, [replace(TARGET, pod_uid=f"pod-{number}") for number in range(60)])
+        await asyncio.sleep(2.99)
+        assert len(asked) == 60
+        assert (
+            max(sum(1 for at in asked if second <= at < second + 0.5) for second in (0, 0.5, 1, 1.5, 2, 2.5))
+            < 30
+        )
+        await prober.stop()
+
+    virtual_time.run(scenario())
+
+
+def test_a_new_container_begins_with_a_clean_record_and_a_gone_pod_is_forgotten() -> None:
+    async def scenario() -> None:
+        prober = make()
+        scripted(prober, iter([FAILED] * 99), [])
+        prober.aim(KEY, [TARGET])
+        await asyncio.sleep(10)
+        assert prober.readings(KEY)["uid-pod"].failures >= 3
+        prober.aim(KEY, [replace(TARGET, unhealthy_after=5)])
+        assert prober.readings(KEY)["uid-pod"].failures >= 3
+        prober.aim(KEY, [replace(TARGET, restarts=1)])
+        assert prober.readings(KEY) == {}
+        prober.aim(KEY, [])
+        await asyncio.sleep(10)
+        assert prober.readings(KEY) == {}
+        await prober.stop()
+
+    virtual_time.run(scenario())
