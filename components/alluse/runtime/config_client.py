@@ -8,31 +8,22 @@ config-manager cannot be reached the last values stay in force.
 import asyncio
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from alluse import contract
 from alluse.runtime.configuration import Config
 from alluse.runtime.logs import Logger
 from alluse.runtime.metrics import Metrics
 from alluse.runtime.peers import PeerError, Peers
-from alluse.schemas.common import Answer
+from alluse.schemas.component_config import ComponentConfig
 
 LAST_GOOD: Final = "config.last-good.json"
 WATCH_S: Final = 25.0
 FETCH_TIMEOUT_S: Final = 2.0
 FIRST_BACKOFF_S: Final = 0.2
 LAST_BACKOFF_S: Final = 5.0
-
-
-class ComponentConfig(Answer):
-    """What config-manager serves to one component: only the keys that it reads, nested."""
-
-    component: str
-    revision: int
-    environment: str
-    values: dict[str, Any] = Field(default_factory=dict)
 
 
 class ConfigClient:

@@ -59,7 +59,12 @@ class Runtime:
         self._transport = transport or HttpClient()
         self.peers = Peers(identity, self.metrics, self._transport)
         self.store = Store(identity.state_dir / f"{identity.name}.db", service.durable)
-        self.config = Config(identity.environment, LocalLayers(identity.config_dir, identity.variables))
+        # config-manager puts its layers together itself; it tells its own Config what came out.
+        is_manager = identity.name == contract.CONFIG_MANAGER
+        self.config = Config(
+            identity.environment,
+            None if is_manager else LocalLayers(identity.config_dir, identity.variables),
+        )
         self.caches = Caches(self.metrics)
         self.budgets = Budgets(self.metrics)
         self.outbox = Outbox(identity.name, self.store, self.peers, self.metrics, self.log, facts.emits)
@@ -77,7 +82,7 @@ class Runtime:
         self.dependencies = Dependencies(facts.hard, self.peers, self.metrics)
         self.config_client = (
             None
-            if identity.name == contract.CONFIG_MANAGER
+            if is_manager
             else ConfigClient(
                 identity.name, self.config, identity.state_dir, self.peers, self.metrics, self.log
             )

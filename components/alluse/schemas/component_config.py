@@ -1,0 +1,16 @@
+"""The part of the configuration that config-manager serves to one component."""
+
+from typing import Any
+
+from pydantic import Field
+
+from alluse.schemas.common import Answer
+
+
+class ComponentConfig(Answer):
+    """What one component reads, nested; secrets are left out."""
+
+    component: str
+    revision: int
+    environment: str
+    values: dict[str, Any] = Field(default_factory=dict)
