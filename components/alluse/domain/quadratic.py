@@ -90,12 +90,11 @@ class _Search:
 
     def _take_in(self, index: int) -> bool:
         """Step until constraint `index` holds; false when it cannot."""
-        row, side = self._rows[index], self._sides[index]
-        gap = float(row @ self._point - side)
-        if gap > 0:
+        if float(self._rows[index] @ self._point - self._sides[index]) > 0:
             # An equality exceeded from above is the same constraint with its signs turned.
-            self._rows[index], self._sides[index] = -row, -side
-            row, side = -row, -side
+            self._rows[index] *= -1.0
+            self._sides[index] *= -1.0
+        row, side = self._rows[index], float(self._sides[index])
         multiplier = 0.0
         while self._steps < MAX_STEPS:
             self._steps += 1
