@@ -10,28 +10,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tools.cluster import addons, appimages, controlplane, engine, gotools, kindcluster, nodeimage, paths
+from tools.cluster import controlplane, engine, gotools, kindcluster, nodeimage, paths
+from tools.cluster.bringup import bring_up, usable
 from tools.cluster.controlplane import ControlPlane
 from tools.cluster.steps import Progress, StepError, main_guard
 
 DEFAULT_NAME = "alluse-test"
-
-
-def usable(cluster: kindcluster.KindCluster) -> str:
-    """The shell lines with which a person talks to a cluster."""
-    lines = [f"export {name}={value}" for name, value in cluster.environment().items()]
-    return "\n".join(f"  {line}" for line in [*lines, f"alias kubectl={cluster.programs['kubectl']}"])
-
-
-def bring_up(progress: Progress, name: str, nodes: int) -> kindcluster.KindCluster:
-    """Engine, cluster and addons."""
-    with progress.step("container engine") as step:
-        container_engine = engine.ensure(step)
-    with progress.step(f"cluster {name}") as step:
-        cluster = kindcluster.ensure(step, container_engine, name, nodes)
-    with progress.step("addons") as step:
-        addons.ensure(step, cluster)
-    return cluster
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -62,20 +46,6 @@ def _existing(progress: Progress, name: str) -> kindcluster.KindCluster:
     return cluster
 
 
-def _images(arguments: argparse.Namespace) -> int:
-    progress = Progress("images")
-    with progress.step("container engine") as step:
-        container_engine = engine.ensure(step)
-    with progress.step("images") as step:
-        names = appimages.build_all(step, container_engine, arguments.image or tuple(appimages.IMAGES))
-    if arguments.load is not None:
-        cluster = _existing(progress, arguments.load)
-        with progress.step("load images") as step:
-            cluster.load(step, names.values())
-    print("\n".join(names.values()))
-    return 0
-
-
 def _binaries(arguments: argparse.Namespace) -> int:
     progress = Progress("binaries")
     with progress.step("binaries") as step:
@@ -89,7 +59,7 @@ def _run_with(arguments: argparse.Namespace) -> int:
     """Replace this process by a client of the cluster."""
     cluster = _existing(Progress("run"), arguments.name)
     command = [str(cluster.programs.get(arguments.command[0], arguments.command[0])), *arguments.command[1:]]
-    os.execvpe(command[0], command, {**os.environ, **cluster.environment()})
+    os.execvpe(command[0], command, {**os.environ, **cluster.environment()})  # noqa: S606 - as typed
 
 
 def _control_plane(arguments: argparse.Namespace) -> int:
@@ -129,10 +99,10 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
         prog="python3 -m tools.cluster",
-        description="A Kubernetes cluster on whatever machine this is. Where an engine answers and images can "
-        "be pulled, that is kind with its stock image; on a bare Debian (as root) the engine is installed, and "
-        "Kubernetes is built from pinned Go modules. Nothing is built twice: results are kept in "
-        f"{paths.cache_root()}.",
+        description="A Kubernetes cluster on whatever machine this is. Where an engine answers and images "
+        "can be pulled, that is kind with its stock image; on a bare Debian (as root) the engine is "
+        "installed, and Kubernetes is built from pinned Go modules. Nothing is built twice: results are "
+        f"kept in {paths.cache_root()}.",
     )
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
@@ -146,9 +116,6 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, default=1, help="1 control plane, the rest workers (default: 1)")
     down = verb("down", _down, "remove a cluster that `up` made; the engine and the caches stay")
     down.add_argument("--name", default=DEFAULT_NAME)
-    images = verb("images", _images, "build our images, and print their names; --load gives them to a cluster")
-    images.add_argument("image", nargs="*", choices=[*appimages.IMAGES, []], help="default: all")
-    images.add_argument("--load", metavar="CLUSTER", help="the kind cluster to load them into")
     binaries = verb("binaries", _binaries, "build the pinned binaries, and print their paths")
     binaries.add_argument("binary", nargs="*", help="kubectl, helm, kind, kube-apiserver, ... (default: all)")
     run = verb("run", _run_with, "run kubectl, helm, kind or docker against a cluster of ours")

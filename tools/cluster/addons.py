@@ -10,6 +10,7 @@ from tools.cluster.kindcluster import KindCluster
 from tools.cluster.steps import Step
 
 _METRICS_SERVER = Path(__file__).with_name("metrics-server.yaml")
+_METRICS_API = "v1beta1.metrics.k8s.io"
 _READY_SECONDS = 180
 
 
@@ -25,7 +26,9 @@ def _metrics_server_image(step: Step, cluster: KindCluster) -> str:
     if cluster.own_image:
         return nodeimage.metrics_server_image()
     # Upstream's image lives in the registry that also serves the cluster's CoreDNS.
-    done = step.run([*cluster.kubectl, "-n", "kube-system", "get", "deployment", "coredns", "-o", "json"])
+    done = step.run(
+        [*cluster.kubectl_command, "-n", "kube-system", "get", "deployment", "coredns", "-o", "json"]
+    )
     coredns = json.loads(done.stdout)["spec"]["template"]["spec"]["containers"][0]["image"]
     version = gotools.TOOLS["metrics-server"].version
     return f"{registry_of(coredns)}/metrics-server/metrics-server:{version}"
@@ -33,8 +36,10 @@ def _metrics_server_image(step: Step, cluster: KindCluster) -> str:
 
 def ensure(step: Step, cluster: KindCluster, *, wait: bool = True) -> None:
     """Install metrics-server; with `wait`, until it, DNS and the storage provisioner are available."""
+    # Two copies of the DNS server are for clusters that lose nodes; here they only take room from the pods.
+    step.run([*cluster.kubectl_command, "-n", "kube-system", "scale", "deployment/coredns", "--replicas=1"])
     manifest = _METRICS_SERVER.read_text().replace("@IMAGE@", _metrics_server_image(step, cluster))
-    step.run([*cluster.kubectl, "apply", "--server-side", "-f", "-"], stdin=manifest)
+    step.run([*cluster.kubectl_command, "apply", "--server-side", "-f", "-"], stdin=manifest)
     if not wait:
         return
     for namespace, name in (
@@ -44,7 +49,7 @@ def ensure(step: Step, cluster: KindCluster, *, wait: bool = True) -> None:
     ):
         step.run(
             [
-                *cluster.kubectl,
+                *cluster.kubectl_command,
                 "-n",
                 namespace,
                 "rollout",
@@ -53,3 +58,13 @@ def ensure(step: Step, cluster: KindCluster, *, wait: bool = True) -> None:
                 f"--timeout={_READY_SECONDS}s",
             ]
         )
+    step.run(
+        [
+            *cluster.kubectl_command,
+            "wait",
+            "--for=condition=Available",
+            "apiservice",
+            _METRICS_API,
+            f"--timeout={_READY_SECONDS}s",
+        ]
+    )

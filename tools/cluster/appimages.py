@@ -1,7 +1,7 @@
 """Our two images: the operator, and the components. Tagged by their content.
 
-A tag that says what is inside cannot be stale: a changed source gives a new tag, the new tag a new pod, and an
-unchanged one is neither built nor loaded again.
+A tag that says what is inside cannot be stale: a changed source gives a new tag, the new tag a new pod,
+and an unchanged one is neither built nor loaded again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,18 @@ _PIP = paths.REPOSITORY / "images" / "pip.txt"
 #: What the base images' C library (glibc 2.36) can load, newest first.
 _PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
 _PLATFORMS_OLD = ("manylinux_2_12", "manylinux2010", "manylinux_2_5", "manylinux1")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The full name of a built image."""
+
+    repository: str
+    tag: str
+
+    def __str__(self) -> str:
+        """As docker, kubectl and a manifest write it."""
+        return f"{self.repository}:{self.tag}"
 
 
 @dataclass(frozen=True)
@@ -109,11 +121,10 @@ def _wheels(step: Step, requirements: Path) -> Path:
     return cache.get_or_build("wheels", key, download, step.waiting)[0]
 
 
-def tag(image: AppImage, base_name: str) -> str:
-    """The full name of an image: the project's version and a key of all that goes into it."""
-    root = paths.REPOSITORY
+def reference(image: AppImage, base_name: str, root: Path = paths.REPOSITORY) -> Reference:
+    """The full name of an image: its tag is the project's version and a key of all that goes into it."""
     parts = [image.dockerfile, root / image.requirements, _PIP, *(root / source for source in image.sources)]
-    return f"{image.repository}:{project_version()}-{cache.key(base_name, *parts)[:12]}"
+    return Reference(image.repository, f"{project_version()}-{cache.key(base_name, *parts)[:12]}")
 
 
 def _stage(image: AppImage, wheels: Path, context: Path) -> None:
@@ -131,22 +142,27 @@ def _stage(image: AppImage, wheels: Path, context: Path) -> None:
 def _build_environment(engine: Engine) -> dict[str, str]:
     """Use the classic builder where the newer one is not there."""
     buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False)
-    return engine.environment if buildx.returncode == 0 and not engine.ours else {
-        **engine.environment,
-        "DOCKER_BUILDKIT": "0",
-    }
+    return (
+        engine.environment
+        if buildx.returncode == 0 and not engine.ours
+        else {
+            **engine.environment,
+            "DOCKER_BUILDKIT": "0",
+        }
+    )
 
 
-def build(step: Step, engine: Engine, image: AppImage, base_name: str) -> str:
+def build(step: Step, engine: Engine, image: AppImage, base_name: str) -> Reference:
     """The full name of an image, built if the engine does not have it."""
-    name = tag(image, base_name)
-    if engine.has_image(step, name):
+    if engine.has_image(step, str(name := reference(image, base_name))):
         step.note(f"{name} is there")
         return name
     with cache.lock(f"image-{image.name}", step.waiting):
         wheels = _wheels(step, paths.REPOSITORY / image.requirements)
         with cache.scratch(f"context-{image.name}") as context:
             _stage(image, wheels, context)
+            # Named by what was staged: the sources may have changed since the first look.
+            name = reference(image, base_name, context)
             step.run(
                 [
                     "docker",
@@ -164,7 +180,7 @@ def build(step: Step, engine: Engine, image: AppImage, base_name: str) -> str:
     return name
 
 
-def build_all(step: Step, engine: Engine, names: Sequence[str] = tuple(IMAGES)) -> dict[str, str]:
+def build_all(step: Step, engine: Engine, names: Sequence[str] = tuple(IMAGES)) -> dict[str, Reference]:
     """Both images (or those named), by their short name."""
     base_name = base(step, engine)
     return {name: build(step, engine, IMAGES[name], base_name) for name in names}

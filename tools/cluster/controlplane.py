@@ -54,7 +54,10 @@ def kubeconfig_text(server: str, ca_file: Path, token: str) -> str:
             "kind": "Config",
             "current-context": "control-plane",
             "clusters": [
-                {"name": "control-plane", "cluster": {"server": server, "certificate-authority": str(ca_file)}}
+                {
+                    "name": "control-plane",
+                    "cluster": {"server": server, "certificate-authority": str(ca_file)},
+                }
             ],
             "users": [{"name": "admin", "user": {"token": token}}],
             "contexts": [{"name": "control-plane", "context": {"cluster": "control-plane", "user": "admin"}}],
@@ -64,7 +67,7 @@ def kubeconfig_text(server: str, ca_file: Path, token: str) -> str:
 
 
 def _die_with_parent() -> None:
-    """In the child: be killed when the thread that started us ends, so that a killed test run leaves nothing."""
+    """In the child: be killed when the thread that started us ends; a killed test run then leaves nothing."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -193,7 +196,7 @@ class ControlPlane:
             stderr=subprocess.STDOUT,
             cwd=self.directory,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one C call, no locks
+            preexec_fn=_die_with_parent,
         )
 
     def stop_process(self, name: str, *, kill: bool = False) -> None:

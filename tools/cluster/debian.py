@@ -1,4 +1,4 @@
-"""Debian packages: what is missing is installed, on Debian as root; elsewhere the message says what is needed."""
+"""Debian packages: installs what is missing, as root; elsewhere a message says what is needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.cluster import cache
 from tools.cluster.steps import Step
 
 
@@ -36,6 +37,11 @@ def missing(step: Step, packages: Sequence[str]) -> list[str]:
 
 def install(step: Step, packages: Sequence[str]) -> list[str]:
     """Install the packages that are missing, and return them."""
+    with cache.lock("apt"):  # steps run at the same time, and apt allows one at a time
+        return _install(step, packages)
+
+
+def _install(step: Step, packages: Sequence[str]) -> list[str]:
     if not is_debian():
         raise step.fail(f"needs {', '.join(packages)}, and this is no Debian", "Install them, and run again.")
     wanted = missing(step, packages)

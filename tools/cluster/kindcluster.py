@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.cluster import cache, engine, gotools, machine, nodeimage, paths, programs, registry
+from tools.cluster import cache, gotools, machine, nodeimage, paths, programs, registry
 from tools.cluster.engine import Engine
 from tools.cluster.steps import Step, StepError
 
@@ -42,14 +42,29 @@ class KindCluster:
         return {"KUBECONFIG": str(self.kubeconfig), **self.engine.environment}
 
     @property
-    def kubectl(self) -> list[str]:
-        """The beginning of a kubectl command line for this cluster."""
-        return [str(self.programs["kubectl"]), f"--kubeconfig={self.kubeconfig}"]
+    def kubectl(self) -> Path:
+        """The kubectl that fits this cluster."""
+        return self.programs["kubectl"]
 
     @property
-    def helm(self) -> list[str]:
-        """The beginning of a helm command line for this cluster."""
-        return [str(self.programs["helm"]), f"--kubeconfig={self.kubeconfig}"]
+    def helm(self) -> Path:
+        """The helm that fits this cluster."""
+        return self.programs["helm"]
+
+    @property
+    def kubectl_command(self) -> list[str]:
+        """The beginning of a kubectl command line for this cluster."""
+        return [str(self.kubectl), f"--kubeconfig={self.kubeconfig}"]
+
+    def node_exec(self, node: str, *command: str) -> str:
+        """Run a command in a node, and return what it printed."""
+        return subprocess.run(
+            ["docker", "exec", node, *command],
+            env={**os.environ, **self.environment()},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
 
     def load(self, step: Step, images: Iterable[str]) -> None:
         """Give the engine's images to the nodes; those which a node has already are skipped."""
@@ -142,10 +157,12 @@ def existing(step: Step, container_engine: Engine, name: str, nodes: int = 1) ->
         return None
     own_image = bool(json.loads(record.read_text())["own_image"])
     cluster = KindCluster(name, paths.kubeconfig(name), container_engine, programs.find(step), own_image)
-    return cluster if healthy(cluster.kubectl, nodes) else None
+    return cluster if healthy(cluster.kubectl_command, nodes) else None
 
 
-def create(step: Step, container_engine: Engine, name: str, image: str, own_image: bool, nodes: int) -> KindCluster:
+def create(
+    step: Step, container_engine: Engine, name: str, image: str, own_image: bool, nodes: int
+) -> KindCluster:
     """Create a cluster, in place of an unhealthy one of the same name that we made before."""
     found = programs.find(step)
     kubeconfig = paths.kubeconfig(name)
@@ -167,12 +184,30 @@ def create(step: Step, container_engine: Engine, name: str, image: str, own_imag
     record.write_text(json.dumps({"own_image": own_image, "image": image, "nodes": nodes}))
     configuration = json.dumps(config(nodes, cgroup_v1=machine.cgroup_v1()))
     step.write(f"{configuration}\n")
-    command = [found["kind"], "create", "cluster", "--name", name, "--image", image, "--config", "-", "--retain"]
+    command: list[str | Path] = [
+        found["kind"],
+        "create",
+        "cluster",
+        "--name",
+        name,
+        "--image",
+        image,
+        "--config",
+        "-",
+        "--retain",
+    ]
     try:
         step.run(command, env=environment, stdin=configuration, timeout=_CREATE_SECONDS)
         # kind waits for the control plane only.
         step.run(
-            [*cluster.kubectl, "wait", "--for=condition=Ready", "nodes", "--all", f"--timeout={_NODES_READY_SECONDS}s"]
+            [
+                *cluster.kubectl_command,
+                "wait",
+                "--for=condition=Ready",
+                "nodes",
+                "--all",
+                f"--timeout={_NODES_READY_SECONDS}s",
+            ]
         )
     except StepError:
         logs = step.log.with_suffix("")
@@ -201,8 +236,3 @@ def ensure(step: Step, container_engine: Engine, name: str, nodes: int = 1) -> K
             return found
         image, own_image = node_image(step, container_engine)
         return create(step, container_engine, name, image, own_image, nodes)
-
-
-def engine_for_removal(step: Step) -> Engine | None:
-    """The engine that holds our clusters, without starting one."""
-    return engine.find(step)

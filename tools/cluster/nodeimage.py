@@ -92,11 +92,19 @@ def kubeadm_images(listing: str) -> dict[str, str]:
     return {line.rsplit(":", 1)[0].rsplit("/", 1)[-1]: line for line in listing.split() if ":" in line}
 
 
-def _libraries(step: Step, base: Path, program: str) -> list[str]:
-    """The shared libraries that a program of the root needs, and its loader."""
-    done = step.run(["chroot", str(base), "ldd", program])
-    words = [word for line in done.stdout.splitlines() for word in line.split() if word.startswith("/")]
-    return sorted(set(words))
+def libraries(listing: str) -> set[str]:
+    """The paths of libraries and loaders in the output of `ldd` for one or more files."""
+    words = {word for line in listing.splitlines() for word in line.split() if word.startswith("/")}
+    return {word for word in words if not word.endswith(":")}
+
+
+def _packet_filter(step: Step, base: Path) -> dict[str, Path]:
+    """The root's iptables with its extensions, and all the libraries that these need."""
+    extensions = sorted((base / "usr/lib").glob("*/xtables/*.so"))
+    names = [f"/usr/sbin/{program}" for program in _XTABLES]
+    names += [f"/{extension.relative_to(base)}" for extension in extensions]
+    needed = libraries(step.run(["chroot", base, "ldd", *names]).stdout)
+    return {name: base / name.lstrip("/") for name in (*names, *sorted(needed))}
 
 
 def _images(step: Step, base: Path, binaries: Mapping[str, Path]) -> tuple[list[ociimage.Image], str]:
@@ -110,13 +118,7 @@ def _images(step: Step, base: Path, binaries: Mapping[str, Path]) -> tuple[list[
         for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
     ]
     # kube-proxy drives the node's packet filter with the node's own programs.
-    tools = {"/usr/local/bin/kube-proxy": binaries["kube-proxy"]}
-    for program in _XTABLES:
-        tools[f"/usr/sbin/{program}"] = base / "usr/sbin" / program
-        for library in _libraries(step, base, f"/usr/sbin/{program}"):
-            tools[library] = base / library.lstrip("/")
-    for extension in (base / "usr/lib").glob("*/xtables/*.so"):
-        tools[f"/{extension.relative_to(base)}"] = extension
+    tools = {"/usr/local/bin/kube-proxy": binaries["kube-proxy"], **_packet_filter(step, base)}
     links = {
         f"/usr/sbin/{prefix}tables{suffix}": "xtables-nft-multi"
         for prefix in ("ip", "ip6")
@@ -124,9 +126,13 @@ def _images(step: Step, base: Path, binaries: Mapping[str, Path]) -> tuple[list[
     }
     images.append(ociimage.Image(wanted["kube-proxy"], tools, links))
     images.append(
-        ociimage.Image(wanted["coredns"], {"/coredns": binaries["coredns"]}, config={"Entrypoint": ["/coredns"]})
+        ociimage.Image(
+            wanted["coredns"], {"/coredns": binaries["coredns"]}, config={"Entrypoint": ["/coredns"]}
+        )
     )
-    images.append(ociimage.Image(wanted["pause"], {"/pause": binaries["pause"]}, config={"Entrypoint": ["/pause"]}))
+    images.append(
+        ociimage.Image(wanted["pause"], {"/pause": binaries["pause"]}, config={"Entrypoint": ["/pause"]})
+    )
     images.append(
         ociimage.Image(
             _provisioner_image(),

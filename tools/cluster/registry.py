@@ -1,4 +1,4 @@
-"""Whether an image can be had from its registry. Looked at by pulling it: the answer is then also the image."""
+"""Whether an image can be had from its registry. Found out by pulling: a yes also brings the image."""
 
 from __future__ import annotations
 

@@ -116,7 +116,9 @@ class Step:
         output = done.stdout.decode(errors="replace")
         self.write(output if len(output) < 20_000 else output[:20_000] + "\n[...]\n")
         if check and done.returncode != 0:
-            raise self.fail(f"`{shlex.join(command[:4])} ...` failed with exit code {done.returncode}", remedy)
+            raise self.fail(
+                f"`{shlex.join(command[:4])} ...` failed with exit code {done.returncode}", remedy
+            )
         return subprocess.CompletedProcess(command, done.returncode, output, "")
 
 
@@ -173,7 +175,9 @@ class Progress:
     def summary(self) -> str:
         """How long each step took. Steps that ran at the same time add up to more than the total."""
         width = max((len(s.name) for s in self.steps), default=0)
-        lines = [f"  {s.name:<{width}}  {duration(s.seconds):>12}" for s in self.steps if s.seconds is not None]
+        lines = [
+            f"  {s.name:<{width}}  {duration(s.seconds):>12}" for s in self.steps if s.seconds is not None
+        ]
         lines.append(f"  {'in all':<{width}}  {duration(time.monotonic() - self.started):>12}")
         return "\n".join(lines)
 
@@ -211,5 +215,7 @@ def main_guard(run: Callable[[], int]) -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. It is safe to run the same command again; finished work is kept.", file=sys.stderr)
+        print(
+            "\nInterrupted. It is safe to run the same command again; finished work is kept.", file=sys.stderr
+        )
         return 130
