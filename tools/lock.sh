@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Resolve pyproject.toml anew and write requirements/*.txt with a hash for each file that pip may fetch.
+# Resolve pyproject.toml and write requirements/*.txt with a hash for each file that pip may fetch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# `tools/lock.sh --upgrade` also moves what is locked already.
+more=("$@")
 lock() {
   local out=$1
   shift
-  .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-    --no-header --no-emit-index-url --custom-compile-command "make lock" pyproject.toml "$@" -o "requirements/$out.txt"
+  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-header --no-emit-index-url --custom-compile-command "make lock" "${more[@]}" pyproject.toml "$@" -o "requirements/$out.txt"
   echo "lock: requirements/$out.txt"
 }
 lock operator --extra operator

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -18,12 +19,14 @@ from pathlib import Path
 
 import aiohttp
 from tools import testenv
+from tools.cluster import controlplane
 
 from performance.api import Api
 from performance.graph import edges, resource
 from performance.results import Figure, Results, median, percentile
 
 TESTS = Path(__file__).resolve().parents[1]
+CRD = TESTS.parent / "crds" / "allusesystems.yaml"
 DEPLOYMENTS = "/apis/apps/v1/deployments"
 START_SECONDS = 120
 
@@ -159,7 +162,7 @@ class OperatorProcess:
     @classmethod
     @contextlib.asynccontextmanager
     async def running(cls, kubeconfig: str, log: Path) -> AsyncIterator[OperatorProcess]:
-        port = testenv.free_port()
+        (port,) = controlplane.free_ports(1)
         with log.open("wb") as sink:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "alluse_operator", "--kubeconfig", kubeconfig,
@@ -218,7 +221,7 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
     plane = testenv.start_control_plane(directory / "plane", simulated=True)
     try:
         kubeconfig = str(plane.kubeconfig)
-        plane.apply(testenv.ROOT / "crds" / "allusesystems.yaml")
+        subprocess.run([*plane.kubectl, "apply", "-f", str(CRD)], check=True, capture_output=True)
         scripts, operators = [], []
         async with OperatorProcess.running(kubeconfig, directory / "operator.log") as operator:
             for number in range(rounds):
