@@ -26,6 +26,9 @@ _APPLY = "application/apply-patch+yaml"
 _ESTABLISHED_SECONDS = 20.0
 _LOOK_AGAIN_SECONDS = 0.05
 
+#: What the API server adds when a resource is so wrong that it did not come to the rules.
+_MORE_MAY_FOLLOW = "some validation rules were not checked because the object was invalid"
+
 Object = dict[str, Any]
 
 
@@ -39,6 +42,15 @@ class Answer:
     @property
     def ok(self) -> bool:
         return self.status < 300
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines that kubectl prints for a refusal, sorted; without the remark that there may be more."""
+        causes = self.body.get("details", {}).get("causes")
+        if not causes:
+            return [self.message]
+        lines = {f"{cause['field']}: {cause['message']}" for cause in causes}
+        return sorted(line for line in lines if _MORE_MAY_FOLLOW not in line)
 
     @property
     def message(self) -> str:

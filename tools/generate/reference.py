@@ -87,6 +87,12 @@ A component is put together from layers; a field that a layer leaves out keeps w
 `dependsOn`, `calls`, `command` and `args` replace the whole list below.
 """
 
+_BEYOND_BOUNDS = """\
+Beside the bounds of each field, the API server refuses a resource that breaks one of these. What it cannot
+see (values that only go wrong when the layers are merged, keys of the configuration such as `a` beside `a.b`)
+the operator reports in the condition SpecValid, and changes nothing.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Section:
@@ -247,12 +253,7 @@ def _rules(root: Schema) -> str:
     lines = [
         "## Rules",
         "",
-        _wrapped(
-            "Beside the bounds of each field, the API server refuses a resource that breaks one of these. "
-            "What it cannot see (values that only go wrong when the layers are merged, configuration keys such as "
-            "`a` beside `a.b`) the operator reports in the condition SpecValid and changes nothing."
-        ),
-        "",
+        _BEYOND_BOUNDS,
         "| Where | What it says |",
         "|---|---|",
     ]

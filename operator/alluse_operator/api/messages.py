@@ -20,9 +20,9 @@ SYSTEM_NAME_LENGTH: Final = (
     f"{OBJECT_NAME_MAX_LENGTH} characters; shorten the name of the system or of the component"
 )
 ENVIRONMENT: Final = (
-    f"is neither built in ({', '.join(BUILT_IN_ENVIRONMENTS)}) nor declared: correct the name or add it to "
-    "spec.environments"
+    f"the environment is neither built in ({', '.join(BUILT_IN_ENVIRONMENTS)}) nor declared in environments"
 )
+ENVIRONMENT_REMEDY: Final = "correct the name or declare it"
 CUSTOM_EMPTY: Final = "profile Custom has no components of its own: list at least one, or use profile WS1"
 TOO_MANY: Final = (
     f"a system has at most {MAX_COMPONENTS} components, those of the catalog included: split the rest off "

@@ -100,7 +100,7 @@ def _resources(where: str) -> tuple[Rule, ...]:
                 f"{where}.resources",
                 f"!has(self.requests) || !has(self.requests.{name})"
                 f" || !has(self.limits) || !has(self.limits.{name})"
-                f" || {_compare(f'self.limits.{name}', f'self.requests.{name}')} >= 0",
+                f" || {_at_least(f'self.limits.{name}', f'self.requests.{name}')}",
                 message,
                 field=f"limits.{name}",
             )
@@ -109,7 +109,7 @@ def _resources(where: str) -> tuple[Rule, ...]:
         *(
             Rule(
                 f"{where}.resources.{kind}",
-                f"!has(self.memory) || {_compare('self.memory', SMALLEST_MEMORY)} >= 0",
+                f"!has(self.memory) || {_at_least('self.memory', SMALLEST_MEMORY)}",
                 messages.MEMORY_SMALL,
                 field="memory",
             )
@@ -125,14 +125,15 @@ def _storage(where: str) -> tuple[Rule, ...]:
     return (
         Rule(
             f"{where}.storage",
-            f"{_compare('self.size', SMALLEST_CLAIM)} >= 0",
+            _at_least("self.size", SMALLEST_CLAIM),
             messages.SIZE_SMALL,
             field="size",
         ),
         # A transition rule: it holds between the stored object and the new one.
         Rule(
             f"{where}.storage",
-            f"{_compare('self.size', 'oldSelf.size')} == 0 && {class_of('self')} == {class_of('oldSelf')}",
+            f"{_at_least('self.size', 'oldSelf.size')} && {_at_least('oldSelf.size', 'self.size')}"
+            f" && {class_of('self')} == {class_of('oldSelf')}",
             messages.STORAGE_CHANGED,
         ),
     )
@@ -157,7 +158,16 @@ def _config() -> tuple[Rule, ...]:
     return tuple(Rule(f"{place}.config", rule, messages.CONFIG_KEYS) for place in places)
 
 
-def _compare(field: str, other: str) -> str:
-    """-1, 0 or 1 for a field and another one, or an amount. A field may hold a number instead of a string."""
-    amount = f"string({other})" if "." in other else f"'{other}'"
-    return f"quantity(string({field})).compareTo(quantity({amount}))"
+def _at_least(field: str, other: str) -> str:
+    """Whether a field is not below another one, or not below an amount. A field may hold a number instead of
+    a string; what is no quantity is left to the pattern of the field."""
+    if "." not in other:
+        return f"!isQuantity(string({field})) || {_quantity(field)}.compareTo(quantity('{other}')) >= 0"
+    return (
+        f"(!isQuantity(string({field})) || !isQuantity(string({other}))"
+        f" || {_quantity(field)}.compareTo({_quantity(other)}) >= 0)"
+    )
+
+
+def _quantity(field: str) -> str:
+    return f"quantity(string({field}))"

@@ -75,7 +75,8 @@ Quantity = Annotated[
     str,
     BeforeValidator(_quantity),
     StringConstraints(pattern=_QUANTITY, min_length=1, max_length=20),
-    Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
+    # pydantic leaves the pattern out of the schema when a validator comes before it.
+    Field(json_schema_extra={"x-kubernetes-int-or-string": True, "pattern": _QUANTITY}),
 ]
 HttpPath = Annotated[str, StringConstraints(pattern=_PATH, min_length=1, max_length=200)]
 Argument = Annotated[str, StringConstraints(max_length=1024)]

@@ -49,8 +49,8 @@ def _identity(catalog: cel.Catalog) -> tuple[Rule, ...]:
             "spec",
             f"self.environment in {cel.literal(BUILT_IN_ENVIRONMENTS)}"
             " || self.environments.exists(e, e.name == self.environment)",
-            f"the environment {messages.ENVIRONMENT}",
-            f"'environment ' + self.environment + ' {messages.ENVIRONMENT}'",
+            f"{messages.ENVIRONMENT}: {messages.ENVIRONMENT_REMEDY}",
+            f"'{messages.ENVIRONMENT}: ' + self.environment + '; {messages.ENVIRONMENT_REMEDY}'",
             "environment",
         ),
         Rule(

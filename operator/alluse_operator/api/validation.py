@@ -61,7 +61,10 @@ def _identity(name: str, system: spec.AllUseSystemSpec, layers: Layers) -> Error
     if len(name) + 1 + longest > OBJECT_NAME_MAX_LENGTH:
         yield FieldError("metadata.name", f"the name {messages.SYSTEM_NAME_LENGTH}")
     if system.environment not in spec.BUILT_IN_ENVIRONMENTS and layers.environment is None:
-        yield FieldError("spec.environment", f"environment {system.environment} {messages.ENVIRONMENT}")
+        yield FieldError(
+            "spec.environment",
+            f"{messages.ENVIRONMENT}: {system.environment}; {messages.ENVIRONMENT_REMEDY}",
+        )
     if not layers.names:
         yield FieldError("spec.components", messages.CUSTOM_EMPTY)
     if len(layers.names) > spec.MAX_COMPONENTS:
