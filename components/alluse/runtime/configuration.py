@@ -164,6 +164,8 @@ class Config:
     def __init__(self, environment: str, local: LocalLayers | None = None) -> None:
         self.environment = environment
         self.problems: tuple[str, ...] = tuple(local.problems) if local else ()
+        #: Sentences about values that a listener could not use.
+        self.unused: tuple[str, ...] = ()
         self._local = dict(local.values) if local else {}
         self._tree: Tree = {}
         self._listeners: list[Callable[[], None]] = []
@@ -179,8 +181,12 @@ class Config:
             plant(tree, key, value)
         self._tree = tree
         self.revision, self.source = revision, source
+        self.unused = ()
         for listener in self._listeners:
-            listener()
+            try:
+                listener()
+            except (ValueError, KeyError, TypeError) as error:
+                self.unused += (f"a value cannot be used: {error}",)
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every change, and once now."""

@@ -88,7 +88,9 @@ class Runtime:
             )
         )
         self.shipper = (
-            None if identity.name == contract.PRODUCTION_LOGGER else Shipper(self.peers, self.metrics)
+            None
+            if identity.name == contract.PRODUCTION_LOGGER
+            else Shipper(identity.name, self.peers, self.metrics, self.logs.set_level_for)
         )
         self.board = HealthBoard(
             component=identity.name,
@@ -268,7 +270,7 @@ class Runtime:
         return "store and component are open"
 
     async def _check_config(self) -> str:
-        problems = list(self.config.problems)
+        problems = [*self.config.problems, *self.config.unused]
         if self.config_client is not None and self.config_client.problem:
             problems.append(self.config_client.problem)
         if problems:

@@ -1,11 +1,17 @@
-"""Sends log records to production-logger in batches, and forgets the oldest when it cannot keep up."""
+"""Sends log records to production-logger in batches, and forgets the oldest when it cannot keep up.
+
+The receiver's answer carries the temporary level, if one is set, at which this component should log; a
+component that has nothing to say asks for it now and then.
+"""
 
 import asyncio
 import json
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from alluse import contract
+from alluse.runtime.http_client import HttpReply
 from alluse.runtime.metrics import Metrics
 from alluse.runtime.peers import PeerError, Peers
 
@@ -16,6 +22,8 @@ BATCH_BYTES: Final = 900_000
 PAUSE_S: Final = 1.0
 FIRST_BACKOFF_S: Final = 0.2
 LAST_BACKOFF_S: Final = 5.0
+#: A component that ships nothing asks for its level this often.
+ASK_LEVEL_S: Final = 10.0
 #: How long shipping may fail before the component calls itself degraded.
 PATIENCE_S: Final = 10.0
 
@@ -23,8 +31,13 @@ PATIENCE_S: Final = 10.0
 class Shipper:
     """A bounded queue of records and the task that empties it."""
 
-    def __init__(self, peers: Peers, metrics: Metrics) -> None:
+    def __init__(
+        self, component: str, peers: Peers, metrics: Metrics, set_level: Callable[[str, float], None]
+    ) -> None:
+        self._component = component
         self._peers = peers
+        self._set_level = set_level
+        self._asked = 0.0
         self._queue: deque[bytes] = deque()
         self._dropped = metrics.counter(contract.METRIC_LOG_DROPPED, "Log records that were not shipped")
         self._wake = asyncio.Event()
@@ -58,6 +71,8 @@ class Shipper:
             try:
                 while self._queue:
                     await self._send(timeout_s=2.0)
+                if asyncio.get_running_loop().time() - self._asked > ASK_LEVEL_S:
+                    await self._ask_level()
                 self._failing_since = None
                 backoff = FIRST_BACKOFF_S
             except PeerError:
@@ -87,7 +102,7 @@ class Shipper:
             self._dropped.inc()
             return
         try:
-            await self._peers.send(
+            reply = await self._peers.send(
                 contract.PRODUCTION_LOGGER,
                 "POST",
                 "/v1/logs",
@@ -102,3 +117,24 @@ class Shipper:
             if room > 0:
                 self._queue.extendleft(reversed(batch[-room:]))
             raise
+        self._follow_level(reply)
+
+    async def _ask_level(self) -> None:
+        reply = await self._peers.send(
+            contract.PRODUCTION_LOGGER,
+            "GET",
+            f"/v1/levels/{self._component}",
+            timeout_s=2.0,
+            repeatable=False,
+            observe=False,
+        )
+        self._follow_level(reply)
+
+    def _follow_level(self, reply: HttpReply) -> None:
+        self._asked = asyncio.get_running_loop().time()
+        try:
+            answer = json.loads(reply.body)
+            if answer.get("level"):
+                self._set_level(str(answer["level"]), float(answer["ttl_s"]))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return
