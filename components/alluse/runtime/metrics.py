@@ -190,15 +190,30 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
+def _cgroup(name: str) -> int:
+    """A figure of the container's own control group (version 2); 0 for none."""
+    try:
+        text = Path("/sys/fs/cgroup", name).read_text()
+    except OSError:
+        return 0
+    return int(text) if text.strip().isdecimal() else 0
+
+
 def register_process_metrics(metrics: Metrics) -> None:
     """The process's own memory, CPU time, descriptors and threads; read from /proc at each scrape."""
     rss = metrics.gauge("process_resident_memory_bytes", "Resident memory of the process")
     cpu = metrics.counter("process_cpu_seconds_total", "User and system CPU time of the process")
     fds = metrics.gauge("process_open_fds", "Open file descriptors of the process")
+    threads = metrics.gauge("process_threads", "Threads of the process")
     start = metrics.gauge("process_start_time_seconds", "When the process started, in Unix time")
     start.set(time.time())
+    memory = metrics.gauge("container_memory_bytes", "Memory charged to the container, 0 if unknown")
+    limit = metrics.gauge("container_memory_limit_bytes", "Limit of the container's memory, 0 for none")
 
     def refresh() -> None:
+        threads.set(len(os.listdir("/proc/self/task")))
+        memory.set(_cgroup("memory.current"))
+        limit.set(_cgroup("memory.max"))
         rss.set(resident_bytes())
         cpu.inc(time.process_time() - cpu.value())
         fds.set(len(os.listdir("/proc/self/fd")) - 1)
