@@ -227,6 +227,7 @@ class _Term:
             clock=clock,
             defaults=settings.defaults,
             woken=lambda key: self._dispatcher.woken(key),
+            deep_checks=settings.deep_checks,
         )
         self._reconciler = reconciler
         self._dispatcher = Dispatcher(reconciler.reconcile, clock=clock, metrics=metrics)

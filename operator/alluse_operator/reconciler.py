@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alluse_operator.api.errors import InvalidSpec
 from alluse_operator.api.status import ComponentState
-from alluse_operator.api.validation import InvalidSpec
 from alluse_operator.clock import Clock
 from alluse_operator.cluster.applier import Applied, Applier
 from alluse_operator.cluster.mirror import Key, Mirror
@@ -57,6 +57,7 @@ class Reconciler:
         clock: Clock,
         defaults: Defaults,
         woken: Callable[[Key], bool],
+        deep_checks: bool = True,
     ) -> None:
         self._mirror = mirror
         self._observer = observer
@@ -66,6 +67,7 @@ class Reconciler:
         self._clock = clock
         self._defaults = defaults
         self._woken = woken
+        self._deep_checks = deep_checks
         self._wanted: dict[Key, _Wanted] = {}
         self._unsettled: set[Key] = set()
 
@@ -76,7 +78,7 @@ class Reconciler:
         snapshot = await self._observer.snapshot(key, resource, self._prober.readings(key).values())
         wanted = self._resolve(key, snapshot)
         plan = make_plan(wanted.system, wanted.built, snapshot, self._clock.now())
-        self._prober.aim(key, targets(plan, snapshot))
+        self._prober.aim(key, targets(plan, snapshot) if self._deep_checks else ())
         applied = await self._applier.apply(key, plan, lambda: self._woken(key))
         report = make_report(snapshot, plan, applied.outcomes, self._clock.now())
         published = await self._reporter.publish(key, resource, report)

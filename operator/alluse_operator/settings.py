@@ -23,6 +23,14 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _POD_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
+#: Settings that take one of a few words.
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "deep_checks": ("auto", "true", "false"),
+    "leader_election": ("true", "false"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("json", "text"),
+}
+
 _DESCRIPTION = """\
 Runs the AllUseSystem operator: it watches AllUseSystem resources and keeps the components that they ask for
 running, in the order of their dependencies.
@@ -64,6 +72,7 @@ class Settings:
     component_image: str = "alluse/components"
     component_version: str = field(default_factory=operator_version)
     operator_namespace: str = ""
+    deep_checks: bool = True
     http_host: str = EVERYWHERE
     http_port: int = 8080
     log_level: str = "info"
@@ -90,6 +99,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
     """
     environment = os.environ if environment is None else environment
     given = _parser(environment).parse_args(arguments)
+    for name, words in CHOICES.items():
+        # argparse does not look at what comes from the environment.
+        if (value := getattr(given, name)) not in words:
+            raise SettingsError(f"{PREFIX}{name.upper()}: {value!r} is none of {', '.join(words)}")
     texts = given.namespace or [environment.get(PREFIX + "WATCH_NAMESPACES", "")]
     namespaces = tuple(dict.fromkeys(name for text in texts for name in _split(text)))
     for name in namespaces:
@@ -117,6 +130,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
         component_image=given.component_image,
         component_version=given.component_version,
         operator_namespace=own_namespace,
+        deep_checks=given.deep_checks == "true"
+        or (given.deep_checks == "auto" and "KUBERNETES_SERVICE_HOST" in environment),
         http_host=given.http_host,
         http_port=given.http_port,
         log_level=given.log_level,
@@ -170,6 +185,16 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="TAG",
     )
 
+    add(
+        what,
+        "--deep-checks",
+        "DEEP_CHECKS",
+        "auto",
+        "ask the components' pods about their health, by their own addresses; auto: only where the operator "
+        "runs in a cluster, because from elsewhere pods cannot be reached",
+        choices=CHOICES["deep_checks"],
+    )
+
     reach = parser.add_argument_group("the cluster and the one leader")
     add(reach, "--kubeconfig", "KUBECONFIG", "", "file with the credentials", metavar="FILE")
     add(
@@ -178,7 +203,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "LEADER_ELECTION",
         "true",
         "false: work without a lease. Only for a single process on a cluster of its own",
-        choices=("true", "false"),
+        choices=CHOICES["leader_election"],
     )
     add(
         reach,
@@ -233,7 +258,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "LOG_LEVEL",
         "info",
         "least level that is logged",
-        choices=("debug", "info", "warning", "error"),
+        choices=CHOICES["log_level"],
     )
     add(
         seen,
@@ -241,7 +266,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "LOG_FORMAT",
         "json",
         "json: one object a line; text: for reading at a terminal",
-        choices=("json", "text"),
+        choices=CHOICES["log_format"],
     )
 
     return parser

@@ -57,6 +57,7 @@ class Lease:
         self._confirmed: float | None = None
         self._seen: _Seen | None = None
         self._holder = ""
+        self._ours: dict[str, Any] | None = None
         self.error: str | None = None
         """Why the last attempt got no answer that counts; None: it did."""
 
@@ -117,31 +118,38 @@ class Lease:
         except ApiError as error:
             if error.status == 409:
                 return
-            self.error = error.message
+            problem = error.message
         except TimeoutError:
-            self.error = f"no answer within {limit:g} s"
+            problem = f"no answer within {limit:.1f} s"
         else:
             self.error = None
             self._confirmed = sent if taken else None
             return
-        if not self.held:
-            log.warning("Cannot reach the lease %s/%s: %s", self._namespace, self._name, self.error)
+        if self.error is None:
+            log.warning("Cannot reach the lease %s/%s: %s", self._namespace, self._name, problem)
+        self.error = problem
 
     async def _take(self) -> bool:
         """Create, renew or take over the record; False: it is somebody else's."""
+        if self._ours is not None:
+            # The record as we wrote it last: renewing takes one request. Has somebody touched it, that is a
+            # conflict.
+            ours, self._ours = self._ours, None
+            self._ours = await self._client.replace(LEASE, self._body(ours, self.identity, self._seconds))
+            return True
         try:
             current = await self._client.get(LEASE, self._namespace, self._name)
         except ApiError as error:
             if error.status != 404:
                 raise
-            await self._client.create(LEASE, self._body(None, self.identity, self._seconds))
+            self._ours = await self._client.create(LEASE, self._body(None, self.identity, self._seconds))
             self._holder = self.identity
             return True
         spec = current.get("spec") or {}
         self._holder = spec.get("holderIdentity") or ""
         if self._holder not in ("", self.identity) and not self._expired(spec):
             return False
-        await self._client.replace(LEASE, self._body(current, self.identity, self._seconds))
+        self._ours = await self._client.replace(LEASE, self._body(current, self.identity, self._seconds))
         self._holder = self.identity
         return True
 
@@ -168,9 +176,9 @@ class Lease:
             "acquireTime": stamp if changes_hands else before.get("acquireTime") or stamp,
             "leaseTransitions": int(before.get("leaseTransitions") or 0) + (1 if changes_hands else 0),
         }
-        metadata: dict[str, Any] = {"name": self._name, "namespace": self._namespace}
-        if current is not None:
-            metadata["resourceVersion"] = current["metadata"]["resourceVersion"]
+        # Labels and owners that somebody (the chart) has put on it stay.
+        metadata = dict((current or {}).get("metadata") or {"name": self._name, "namespace": self._namespace})
+        metadata.pop("managedFields", None)
         return {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": metadata, "spec": spec}
 
 

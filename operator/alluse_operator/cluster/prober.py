@@ -60,9 +60,16 @@ class Prober:
         self._metrics = metrics
         self._probes: dict[Key, dict[str, _Probe]] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._anybody_answered = False
 
     def readings(self, key: Key) -> Mapping[str, ProbeReading]:
-        """The latest reading of each pod, by uid."""
+        """The latest reading of each pod, by uid.
+
+        None at all before any pod has answered anything: then it is more likely that pods cannot be reached
+        from here (an operator outside the cluster, a network policy) than that all of them fail.
+        """
+        if not self._anybody_answered:
+            return {}
         probes = self._probes.get(key, {})
         return {uid: probe.reading for uid, probe in probes.items() if probe.reading is not None}
 
@@ -136,6 +143,7 @@ class Prober:
                     url, allow_redirects=False, headers={"Accept": "application/json"}
                 ) as answer,
             ):
+                self._anybody_answered = True
                 body = await _read(answer.content)
                 return _judge(answer.status, body)
         except TimeoutError:

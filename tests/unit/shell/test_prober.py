@@ -135,6 +135,17 @@ async def test_nobody_there_is_an_answer() -> None:
     assert words
 
 
+async def test_failures_do_not_count_before_any_pod_was_ever_reached() -> None:
+    prober = make()
+    failed = replace(TARGET, port=1, period=timedelta(seconds=0.01))
+    prober.aim(KEY, [failed])
+    await asyncio.sleep(0.05)
+    assert prober.readings(KEY) == {}
+    prober._anybody_answered = True
+    assert prober.readings(KEY)["uid-pod"].outcome is ProbeOutcome.FAILED
+    await prober.stop()
+
+
 # -- when it is asked and told --------------------------------------------------------------------------------
 
 
@@ -150,6 +161,7 @@ def scripted(prober: Prober, answers: Iterator[Answer], asked: list[float]) -> N
         return next(answers)
 
     prober._ask = ask_nobody  # type: ignore[method-assign]
+    prober._anybody_answered = True
 
 
 def test_only_a_changed_verdict_wakes() -> None:

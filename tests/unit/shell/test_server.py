@@ -1,0 +1,49 @@
+"""The HTTP server: alive, ready or why not, and what is counted."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from alluse_operator import server
+from alluse_operator.api.status import ComponentState
+from alluse_operator.metrics import Metrics
+
+
+async def test_it_says_what_keeps_it_from_being_ready_and_stays_alive() -> None:
+    troubles = ["the watch of /api/v1/pods is silent"]
+    metrics = Metrics()
+    refreshed: list[bool] = []
+    runner = await server.start(
+        "127.0.0.1", 0, metrics=metrics, troubles=lambda: troubles, refresh=lambda: refreshed.append(True)
+    )
+    base = f"http://127.0.0.1:{server.port_of(runner)}"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{base}/readyz") as answer:
+            assert (answer.status, await answer.text()) == (503, "the watch of /api/v1/pods is silent\n")
+        async with session.get(f"{base}/livez") as answer:
+            assert answer.status == 200
+        troubles.clear()
+        async with session.get(f"{base}/readyz") as answer:
+            assert answer.status == 200
+        metrics.request("APPLY", 201, 0.01)
+        async with session.get(f"{base}/metrics") as answer:
+            text = await answer.text()
+            assert 'allusesystem_api_requests_total{code="201",verb="APPLY"} 1.0' in text
+            assert "process_resident_memory_bytes" in text
+    assert refreshed == [True]
+    await runner.cleanup()
+
+
+def test_a_component_that_is_no_longer_there_leaves_no_series() -> None:
+    metrics = Metrics()
+    metrics.show_components("shop", "demo", {"a": ComponentState.HEALTHY, "b": ComponentState.STARTING})
+    metrics.show_components("shop", "demo", {"a": ComponentState.UNHEALTHY})
+    text = metrics.render().decode()
+    assert 'component="b"' not in text
+    assert 'component="a",namespace="shop",state="Unhealthy",system="demo"} 1.0' in text
+    assert 'component="a",namespace="shop",state="Healthy",system="demo"} 0.0' in text
+    metrics.show_components("shop", "other", {"a": ComponentState.HEALTHY})
+    metrics.forget_system("shop", "demo")
+    text = metrics.render().decode()
+    assert 'system="demo"' not in text
+    assert 'system="other"' in text
