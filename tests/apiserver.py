@@ -80,7 +80,7 @@ class ApiServer:
                 return Answer(answer.status, json.loads(answer.read()))
         except urllib.error.HTTPError as refusal:
             with refusal:
-                return Answer(refusal.code, json.loads(refusal.read()))
+                return Answer(refusal.code, _refusal(refusal.read()))
 
     def apply(self, path: str, body: Object, manager: str, force: bool = False) -> Answer:
         """Server-side apply."""
@@ -117,9 +117,14 @@ class ApiServer:
 
     def _is_established(self, name: str) -> bool:
         """Established, and really served: the condition comes a moment before the handler."""
-        conditions = self.request("GET", f"{DEFINITIONS}/{name}").body.get("status", {}).get("conditions", [])
-        accepted = {each["type"] for each in conditions if each["status"] == "True"}
+        status = self.request("GET", f"{DEFINITIONS}/{name}").body.get("status", {})
+        accepted = {each["type"] for each in status.get("conditions") or () if each["status"] == "True"}
         return "Established" in accepted and self.request("GET", SYSTEMS.format(namespace="default")).ok
+
+
+def _refusal(text: bytes) -> Object:
+    """A Status object; before a group is served the API server answers with a line of text."""
+    return dict(json.loads(text)) if text.startswith(b"{") else {"message": text.decode().strip()}
 
 
 def system(spec: Object, name: str = "demo", namespace: str | None = None) -> Object:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from alluse_operator.api import conditions, names
+from alluse_operator.api.schema import paragraph
 from alluse_operator.api.spec import (
     COMPONENT_DEFAULTS,
     HEALTH_DEFAULTS,
@@ -140,7 +141,7 @@ def _sections(section: _Section) -> Iterator[str]:
         facts = [_type(schema), *_bounds(schema), *_default(section.model, field, schema)]
         if name in required:
             facts.append("required")
-        lines += [f"### `{name}`", "", " · ".join(facts), "", _description(schema)]
+        lines += [f"### `{name}`", "", " · ".join(facts), "", _wrapped(paragraph(info.description or ""))]
         if info.examples:
             lines += ["", f"Example: `{name}: {_inline(info.examples[0])}`"]
         if inner is not None:
@@ -202,13 +203,6 @@ def _default(model: type[BaseModel], field: str, schema: Schema) -> Iterator[str
         value = getattr(HEALTH_DEFAULTS, field)
     if value is not None and not isinstance(value, dict | list | tuple | BaseModel):
         yield f"default `{_inline(value)}`"
-
-
-def _description(schema: Schema) -> str:
-    """Without the default at the end: that has a place of its own here."""
-    text, _, tail = schema["description"].partition(" Default: ")
-    assert tail == "" or tail.endswith(".")
-    return _wrapped(text)
 
 
 def _wrapped(text: str) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.alias_generators import to_snake
 
 from alluse_operator.api import names
 from alluse_operator.api.rules import Rule, local_rules
 from alluse_operator.api.schema import Schema, structural_schema
-from alluse_operator.api.spec import COMPONENT_DEFAULTS, HEALTH_DEFAULTS, AllUseSystemSpec, ComponentSpec
+from alluse_operator.api.spec import COMPONENT_DEFAULTS, AllUseSystemSpec, ComponentSpec
 from alluse_operator.api.status import AllUseSystemStatus
 from alluse_operator.api.system_rules import system_rules
 
@@ -68,11 +69,7 @@ def build_crd(catalog: Mapping[str, ComponentSpec]) -> dict[str, Any]:
 
 def _root_schema() -> Schema:
     spec = structural_schema(AllUseSystemSpec)
-    components = spec["properties"]["components"]["items"]
-    overrides = spec["properties"]["environments"]["items"]["properties"]["components"]["items"]
-    for component in (components, overrides):
-        _state_defaults(component, COMPONENT_DEFAULTS)
-        _state_defaults(component["properties"]["health"], HEALTH_DEFAULTS)
+    _describe(spec)
     return {
         "type": "object",
         "description": _DESCRIPTION,
@@ -87,13 +84,20 @@ def _root_schema() -> Schema:
     }
 
 
-def _state_defaults(schema: Schema, defaults: BaseModel) -> None:
-    """Say in words what applies when no layer speaks: the schema itself must not have these defaults."""
-    values = defaults.model_dump(mode="json", by_alias=True, exclude_none=True)
-    for field, value in values.items():
-        described = schema["properties"].get(field)
-        if described is not None and "default" not in described and isinstance(value, str | int):
-            described["description"] += f" Default: {str(value).lower() if value is True else value}."
+def _describe(schema: Schema, defaults: BaseModel | None = None) -> None:
+    """Say in words what `kubectl explain` does not print: defaults and bounds.
+
+    `defaults` are those that apply when no layer speaks: the schema itself must not have them.
+    """
+    values = defaults.model_dump(mode="json", by_alias=True) if defaults is not None else {}
+    for name, field in schema.get("properties", {}).items():
+        default = field.get("default", values.get(name) if name != "name" else None)
+        if isinstance(default, str | int):
+            field["description"] += f" Default: {str(default).lower() if default is True else default}."
+        if "minimum" in field and "maximum" in field:
+            field["description"] += f" Allowed: {field['minimum']} to {field['maximum']}."
+        inner = COMPONENT_DEFAULTS if name == "components" else getattr(defaults, to_snake(name), None)
+        _describe(field.get("items", field), inner if isinstance(inner, BaseModel) else None)
 
 
 def _attach(root: Schema, rule: Rule) -> None:

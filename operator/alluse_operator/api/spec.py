@@ -270,7 +270,7 @@ class ComponentOverride(SpecModel):
     """Name of the component, unique in the system. Its objects are called `<system>-<name>`."""
     criticality: Criticality | None = Field(default=None, examples=["Critical"])
     """What the system is without this component. Critical: not Available. Important: not Ready. Optional:
-    still Ready, with the component named in the status."""
+    still Ready, with the component named in the status. Components of the catalog have theirs."""
     management: Management | None = Field(default=None, examples=["Managed"])
     """Managed: the operator creates, repairs and removes the objects of the component. ObserveOnly: it only
     reports the health of a workload of that name which somebody else runs, and never writes to it."""
