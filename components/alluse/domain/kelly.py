@@ -10,7 +10,7 @@ volatility than is forecast; where there is none the answer is zero.
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import expm1, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,12 +56,16 @@ class Growth:
 
 
 def optimal_growth(option: ShortOption, forecast: float, rate: float, tail: TailShock) -> Growth:
-    """Maximize Σ w ln(1 + f R) over 0 ≤ f ≤ min(1, 0.999 / |worst R|) by bisection on the derivative."""
+    """Maximize Σ w ln(1 + f R) over 0 ≤ f ≤ min(1, 0.999 / |worst R|) by bisection on the derivative.
+
+    A covered call's share is financed at `rate`: the riskless interest on it would otherwise pass for an
+    edge.
+    """
     years = option.days / DAYS_PER_YEAR
     exponents = (rate - 0.5 * forecast * forecast) * years + forecast * sqrt(years) * _NODES
     prices = option.spot * np.append(np.exp(exponents), 1.0 + tail.shock)
     weights = np.append(_WEIGHTS * (1.0 - tail.probability), tail.probability)
-    returns = option.profit(prices) / option.capital
+    returns = (option.profit(prices) - _financing(option, rate, years)) / option.capital
     edge = float(weights @ returns)
     if edge <= 0.0:
         return Growth(edge, 0.0)
@@ -81,3 +85,7 @@ def optimal_growth(option: ShortOption, forecast: float, rate: float, tail: Tail
         else:
             high = middle
     return Growth(edge, low)
+
+
+def _financing(option: ShortOption, rate: float, years: float) -> float:
+    return option.spot * expm1(rate * years) if option.kind is OptionType.CALL else 0.0

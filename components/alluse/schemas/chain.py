@@ -51,7 +51,7 @@ class ChainRequest(Request):
     symbol: Symbol
     as_of: Day | None = None
     expiry: Day | None = None
-    r: Annotated[float, Field(ge=-0.1, le=0.5)] = 0.02
+    r: Annotated[float, Field(ge=0, le=0.5)] = 0.02
 
 
 class ChainAnswer(Answer, allow_inf_nan=False):

@@ -25,7 +25,8 @@ from alluse.schemas.common import (
 )
 from alluse.schemas.market import MarketAnalysis
 
-Rate = Annotated[float, Field(ge=-0.1, le=0.5)]
+#: A negative rate would make every premium look like an edge.
+Rate = Annotated[float, Field(ge=0, le=0.5)]
 DaysToExpiry = Annotated[int, Field(ge=1, le=730)]
 TargetDelta = Annotated[float, Field(gt=0, lt=1)]
 
