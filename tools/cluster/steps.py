@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Generic, TextIO, TypeVar
 
 from tools.cluster import paths
 
@@ -182,29 +182,29 @@ class Progress:
         return "\n".join(lines)
 
 
-class Background:
+class Background(Generic[T]):
     """Work in a thread whose error surfaces where its result is asked for."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         """Start at once."""
-        self._value: object = None
+        self._value: list[T] = []
         self._error: BaseException | None = None
 
         def run() -> None:
             try:
-                self._value = work()
+                self._value.append(work())
             except BaseException as error:  # handed over to the caller of result()
                 self._error = error
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
 
-    def result(self) -> object:
+    def result(self) -> T:
         """Wait, then return the value or raise what the work raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error
-        return self._value
+        return self._value[0]
 
 
 def main_guard(run: Callable[[], int]) -> int:
