@@ -191,7 +191,7 @@ def _probes(component: Component) -> Built:
         "readinessProbe": ready | {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 3},
     }
     if alive is not None:
-        probes["livenessProbe"] = alive | {"periodSeconds": 3, "timeoutSeconds": 2, "failureThreshold": 3}
+        probes["livenessProbe"] = alive | {"periodSeconds": 3, "timeoutSeconds": 3, "failureThreshold": 3}
     return probes
 
 
