@@ -48,6 +48,8 @@ from alluse.schemas.risk import (
 VAR_DAYS = 252
 LEAST_HISTORICAL_DAYS = 250
 CORRELATION_DAYS = 63
+#: Returns that end earlier than this before the day of the question say little about it.
+STALE_DAYS = 7
 #: Share of a day's volume that can be traded without moving the price.
 VOLUME_SHARE = 0.10
 
@@ -96,6 +98,8 @@ def assess(
     )
     synthetic = sorted(history.synthetic.intersection(book.known))
     assumptions = sorted({f"{item.symbol}: {what}" for item in book.legs for what in item.assumed})
+    if book.known and (as_of - history.last_date).days > STALE_DAYS:
+        assumptions.append(f"returns end on {history.last_date}")
     quality = _quality(book, synthetic, assumptions, unexplained)
     scored = score(measured, limits, certain=quality is DataQuality.OK)
     return Assessment(

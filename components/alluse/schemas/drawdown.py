@@ -69,6 +69,8 @@ class Protection(Answer):
     direct: bool = False
     #: Sum of the deposits and withdrawals that the other source has reported so far.
     net_flows: float = 0.0
+    #: Deposits less withdrawals announced by the ledger and not yet seen in a value.
+    pending_flow: float = 0.0
     holdings: dict[str, Holding] = Field(default_factory=dict)
     level: ProtectionLevel = ProtectionLevel.NONE
     episode: Episode | None = None
@@ -163,6 +165,17 @@ class ActivateAnswer(Answer):
     disclaimer: str = "simulation, not investment advice"
 
 
+class PortfolioQuery(Request):
+    """Which portfolio, and how many of its past changes (newest first)."""
+
+    portfolio_id: Identifier
+    history: Annotated[int, Field(ge=0, le=1000)] = 100
+
+
+class PortfolioPath(Request):
+    portfolio_id: Identifier
+
+
 class ResetRequest(Request):
     """Who starts a portfolio's protection anew, and why: the peak becomes the present value."""
 
@@ -186,3 +199,7 @@ class PortfolioState(CheckAnswer):
 
     account_type: AccountType | None
     history: list[Change]
+
+
+class ProtectedList(Answer):
+    portfolios: list[CheckAnswer]

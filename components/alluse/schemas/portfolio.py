@@ -130,6 +130,10 @@ class OptimizeAnswer(Answer):
     disclaimer: str = "simulation, not investment advice"
 
 
+class PortfolioPath(Request):
+    portfolio_id: Identifier
+
+
 class FrontierRequest(OptimizeRequest):
     """The efficient frontier in `n` points; the objective is not looked at."""
 

@@ -10,7 +10,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from alluse.schemas.common import Answer, Day, Money, Portfolio, RiskLevel, Severity, Symbol
+from alluse.schemas.common import (
+    Answer,
+    Day,
+    Identifier,
+    Money,
+    Portfolio,
+    Request,
+    RiskLevel,
+    Severity,
+    Symbol,
+)
 
 #: A daily return below this would have left less than a hundredth of a percent.
 DailyReturn = Annotated[float, Field(gt=-0.9999, le=10)]
@@ -184,17 +194,14 @@ class Assessment(Answer):
     data: DataUsed
 
 
-class WatchedPortfolio(Answer):
-    """A portfolio that is assessed again and again, with its latest result."""
+class WatchRequest(Portfolio):
+    """A portfolio to be watched, as it stands now.
 
-    portfolio: Portfolio
-    peak_value: float
-    revision: int
-    updated_at: datetime
-    assessed_at: datetime | None = None
-    assessment: Assessment | None = None
-    problem: str | None = None
-    history: "list[HistoryEntry] | None" = None
+    `net_flows`: all deposits less all withdrawals since it is watched, USD. Because it is the sum of all,
+    sending it twice changes nothing; the peak moves with its change. Left out, it is unchanged.
+    """
+
+    net_flows: Money | None = None
 
 
 class HistoryEntry(Answer):
@@ -210,7 +217,50 @@ class HistoryEntry(Answer):
     breaches: list[str]
 
 
+class AlertEntry(Answer):
+    """A limit that was broken or is kept again."""
+
+    at: datetime
+    kind: str
+    state: Annotated[str, Field(pattern="^(breach|cleared)$")]
+    level: RiskLevel
+    value: float | None
+    limit: float
+
+
+class WatchedPortfolio(Answer):
+    """A portfolio that is assessed again and again, with its latest result.
+
+    `problem` says why the latest attempt gave none; the breaches known before stay in force.
+    """
+
+    portfolio_id: str
+    portfolio: Portfolio
+    peak_value: float
+    net_flows: float
+    revision: int
+    updated_at: datetime
+    assessed_at: datetime | None = None
+    assessment: Assessment | None = None
+    problem: str | None = None
+    history: list[HistoryEntry] = Field(default_factory=list)
+    alerts: list[AlertEntry] = Field(default_factory=list)
+
+
+class PortfolioQuery(Request):
+    """Which portfolio, and how many of its past results (newest first)."""
+
+    portfolio_id: Identifier
+    history: Annotated[int, Field(ge=0, le=1000)] = 0
+
+
+class PortfolioPath(Request):
+    portfolio_id: Identifier
+
+
 class WatchedSummary(Answer):
+    """One line of the list of watched portfolios."""
+
     portfolio_id: str
     total_value: float
     peak_value: float
@@ -224,10 +274,10 @@ class WatchedList(Answer):
     portfolios: list[WatchedSummary]
 
 
-class BacktestQuery(Answer):
+class BacktestQuery(Request):
     """Which watched portfolio to test, at which level, over how many days of forecasts."""
 
-    portfolio_id: str
+    portfolio_id: Identifier
     level: Annotated[float, Field(ge=0.9, lt=1)] = 0.95
     days: Annotated[int, Field(ge=50, le=2000)] = 250
     method: Method = Method.PARAMETRIC
@@ -242,7 +292,10 @@ class BacktestQuery(Answer):
 
 
 class Backtest(Answer):
-    """Kupiec's test of today's weights: one-day forecasts from the 252 days before each day."""
+    """Kupiec's test of today's weights: one-day forecasts from the 252 days before each day.
+
+    `accepted`: the number of exceptions does not contradict the level at 95 % confidence.
+    """
 
     portfolio_id: str
     method: Method
@@ -254,8 +307,6 @@ class Backtest(Answer):
     statistic: float
     p_value: float
     accepted: bool
-    first_date: date | None = None
-    last_date: date | None = None
-
-
-WatchedPortfolio.model_rebuild()
+    first_date: date
+    last_date: date
+    synthetic: list[str] = Field(default_factory=list)
