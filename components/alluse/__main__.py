@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from alluse.runtime import lean  # noqa: F401  first, because it acts on what is imported after it
 from alluse.runtime.errors import StartError
 from alluse.runtime.identity import Identity
 from alluse.runtime.loading import load_service

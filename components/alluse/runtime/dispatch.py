@@ -38,7 +38,7 @@ from alluse.runtime.http_server import HttpRequest
 from alluse.runtime.idempotency import Idempotency, Remembered
 from alluse.runtime.peers import PeerError, PeerTimeoutError
 from alluse.runtime.service import Call, Endpoint, Reply
-from alluse.schemas.common import FieldProblem
+from alluse.schemas.base import FieldProblem
 
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"

@@ -20,7 +20,7 @@ failure and answered with 500.
 from collections.abc import Iterable
 from typing import ClassVar
 
-from alluse.schemas.common import FieldProblem, Problem
+from alluse.schemas.base import FieldProblem, Problem
 
 
 class ApiError(Exception):

@@ -59,7 +59,7 @@ MIGRATIONS: Final = (
 class Event(BaseModel):
     """A CloudEvent as it travels; extension attributes are kept but not used."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     specversion: Annotated[str, Field(pattern=r"^1\.0$")] = "1.0"
     id: Annotated[str, Field(min_length=1, max_length=128)]
@@ -76,7 +76,9 @@ class Event(BaseModel):
         return contract.event_name(self.type)
 
 
-EVENTS_BODY: Final[TypeAdapter[list[Event]]] = TypeAdapter(Annotated[list[Event], Field(max_length=1000)])
+EVENTS_BODY: Final[TypeAdapter[list[Event]]] = TypeAdapter(
+    Annotated[list[Event], Field(max_length=1000)], config=ConfigDict(defer_build=True)
+)
 
 
 def uuid7() -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from alluse.runtime.health import HealthBoard
-from alluse.schemas.common import Answer, Request
+from alluse.schemas.base import Answer, Request
 
 #: Time for the answer to leave before the process hangs or dies.
 GRACE_S: Final = 0.1

@@ -18,7 +18,7 @@ from alluse import contract
 from alluse.runtime.errors import CheckDegradedError, CheckFailedError, SelfTestError
 from alluse.runtime.logs import Logger, now
 from alluse.runtime.metrics import Metrics
-from alluse.schemas.common import Answer
+from alluse.schemas.base import Answer
 
 CACHE_S: Final = 1.0
 CHECK_TIMEOUT_S: Final = 0.05

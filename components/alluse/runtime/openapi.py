@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from alluse.runtime.service import Endpoint
-from alluse.schemas.common import DISCLAIMER, Problem
+from alluse.schemas.base import DISCLAIMER, Problem
 
 _REF: Final = "#/components/schemas/{model}"
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")

@@ -21,7 +21,7 @@ from alluse.runtime import trace
 from alluse.runtime.http_client import HttpError, HttpReply, HttpTimeoutError, Transport
 from alluse.runtime.identity import Identity
 from alluse.runtime.metrics import Metrics
-from alluse.schemas.common import Problem
+from alluse.schemas.base import Problem
 
 A = TypeVar("A", bound=BaseModel)
 

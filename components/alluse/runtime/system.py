@@ -17,7 +17,7 @@ from alluse.runtime.faults import FaultAnswer, FaultRequest
 from alluse.runtime.health import Health, HealthReport, Liveness, Readiness
 from alluse.runtime.metrics import resident_bytes
 from alluse.runtime.service import Call, Endpoint, Reply
-from alluse.schemas.common import Answer, Request
+from alluse.schemas.base import Answer, Request
 
 if TYPE_CHECKING:
     from alluse.runtime.runtime import Runtime

@@ -1,9 +1,7 @@
 """Types that more than one component speaks: accounts, positions, portfolios, bars, problems.
 
 Units: money in USD, rates, weights, volatilities and deltas as fractions (0.45), volatility annualised
-with 252 days. What comes in is refused when it holds a field nobody knows (`Request`): a misspelt field
-must not turn into a default. What comes back from a peer may hold more than we know (`Answer`), so that
-an older caller understands a newer component.
+with 252 days.
 """
 
 import re
@@ -14,13 +12,17 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     model_validator,
 )
+
+from alluse.schemas.base import DISCLAIMER as DISCLAIMER
+from alluse.schemas.base import Answer as Answer
+from alluse.schemas.base import FieldProblem as FieldProblem
+from alluse.schemas.base import Problem as Problem
+from alluse.schemas.base import Request
 
 #: Number of shares behind one option contract.
 CONTRACT_SIZE: Final = 100
@@ -28,21 +30,6 @@ MAX_BARS: Final = 2600
 MAX_POSITIONS: Final = 200
 #: Largest relative difference between a given total and the sum of its parts.
 TOTAL_TOLERANCE: Final = 0.01
-DISCLAIMER: Final = "simulation, not investment advice"
-
-
-class Request(BaseModel):
-    """Base of everything a caller sends: unknown fields, NaN and infinity are refused."""
-
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, frozen=True, populate_by_name=True, str_strip_whitespace=True
-    )
-
-
-class Answer(BaseModel):
-    """Base of everything a component answers: fields that the reader does not know are ignored."""
-
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, frozen=True, populate_by_name=True)
 
 
 #: A value of such size is a mistake of the caller, and its square is still finite.
@@ -333,21 +320,3 @@ class Portfolio(Request):
                 f"{parts:.2f}; correct one or leave total_value out"
             )
         return self
-
-
-class FieldProblem(Answer):
-    """One field that was refused and why."""
-
-    field: str
-    msg: str
-
-
-class Problem(Answer):
-    """The body of every error (RFC 9457)."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str = ""
-    errors: list[FieldProblem] = Field(default_factory=list)
-    trace_id: str = ""

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from alluse.schemas.common import Answer
+from alluse.schemas.base import Answer
 
 
 class ComponentConfig(Answer):

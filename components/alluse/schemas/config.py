@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from alluse.schemas.common import Answer, FieldProblem, Request
+from alluse.schemas.base import Answer, FieldProblem, Request
 
 DottedKey = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_\-]*(\.[A-Za-z0-9_\-]+)*$", max_length=200)

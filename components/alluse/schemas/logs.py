@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from alluse.schemas.common import Answer, Request
+from alluse.schemas.base import Answer, Request
 from alluse.schemas.settings import LogLevel
 
 

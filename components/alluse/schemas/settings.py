@@ -31,7 +31,7 @@ def size_in_bytes(text: str) -> int:
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]

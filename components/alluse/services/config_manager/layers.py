@@ -23,7 +23,7 @@ from alluse.runtime.configuration import (
 )
 from alluse.runtime.dispatch import refused
 from alluse.runtime.packaged import KEYS, PROTOCOL, packaged
-from alluse.schemas.common import FieldProblem
+from alluse.schemas.base import FieldProblem
 from alluse.schemas.protocol import Protocol
 from alluse.schemas.settings import Settings
 
