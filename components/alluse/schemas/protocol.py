@@ -256,8 +256,11 @@ def protocol_with(overrides: Mapping[str, Any]) -> Protocol:
 
 
 def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Names are matched whatever their case, because environment variables have lost it."""
     merged = dict(below)
-    for name, value in above.items():
+    names = {name.casefold(): name for name in below}
+    for given, value in above.items():
+        name = names.get(given.casefold(), given)
         under = merged.get(name)
         if isinstance(under, dict) and isinstance(value, Mapping):
             value = _merged(under, value)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from alluse.schemas.common import AccountType
+from alluse.schemas.common import AccountType, Condition
 from alluse.schemas.protocol import Protocol, protocol_with
 
 
@@ -25,6 +25,14 @@ def test_an_override_changes_its_value_alone() -> None:
     assert changed.account(AccountType.REV_ACC) == Protocol().account(AccountType.REV_ACC)
     assert changed.sectors["ZZZ"] == "Energy"
     assert changed.sectors["AAPL"] == "Technology"
+
+
+def test_names_are_matched_whatever_their_case() -> None:
+    changed = protocol_with(
+        {"accounts": {"gen_acc": {"MAX_POSITION": 0.05}}, "size": {"condition": {"green": 1}}}
+    )
+    assert changed.account(AccountType.GEN_ACC).max_position == 0.05
+    assert changed.size.condition[Condition.GREEN] == 1
 
 
 @pytest.mark.parametrize(
