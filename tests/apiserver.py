@@ -19,11 +19,10 @@ from alluse_operator.api import names
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFINITION = ROOT / "crds/allusesystems.yaml"
-SYSTEMS = f"/apis/{names.API_VERSION}/namespaces/{{namespace}}/{names.PLURAL}"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 _APPLY = "application/apply-patch+yaml"
-_ESTABLISHED_SECONDS = 20.0
+_ESTABLISHED_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 0.05
 
 #: What the API server adds when a resource is so wrong that it did not come to the rules.
@@ -89,7 +88,7 @@ class ApiServer:
 
     def create(self, system: Object, namespace: str, dry_run: bool = False) -> Answer:
         """Create an AllUseSystem as `kubectl apply` would: unknown fields are refused."""
-        path = SYSTEMS.format(namespace=namespace) + "?fieldValidation=Strict"
+        path = f"{systems(system['apiVersion'], namespace)}?fieldValidation=Strict"
         return self.request("POST", path + ("&dryRun=All" if dry_run else ""), system)
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -111,15 +110,22 @@ class ApiServer:
         answer = self.apply(f"{DEFINITIONS}/{name}", definition, "tests", force=True)
         assert answer.ok, answer.message
         deadline = time.monotonic() + _ESTABLISHED_SECONDS
-        while not self._is_established(name):
+        group = definition["spec"]["group"]
+        while not self._is_established(name, group):
             assert time.monotonic() < deadline, f"{name} was not established"
             time.sleep(_LOOK_AGAIN_SECONDS)
 
-    def _is_established(self, name: str) -> bool:
+    def _is_established(self, name: str, group: str) -> bool:
         """Established, and really served: the condition comes a moment before the handler."""
         status = self.request("GET", f"{DEFINITIONS}/{name}").body.get("status", {})
         accepted = {each["type"] for each in status.get("conditions") or () if each["status"] == "True"}
-        return "Established" in accepted and self.request("GET", SYSTEMS.format(namespace="default")).ok
+        served = self.request("GET", systems(f"{group}/{names.VERSION}", "default")).ok
+        return "Established" in accepted and served
+
+
+def systems(api_version: str, namespace: str) -> str:
+    """Path of the systems in a namespace."""
+    return f"/apis/{api_version}/namespaces/{namespace}/{names.PLURAL}"
 
 
 def _refusal(text: bytes) -> Object:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from apiserver import ROOT, SYSTEMS, ApiServer, system
+from alluse_operator.api import names
+from apiserver import ROOT, ApiServer, system, systems
 from resource_corpus import Case, accepted, refused
 
 SAMPLES = sorted((ROOT / "manifests/samples").glob("*.yaml"))
@@ -41,11 +42,11 @@ def test_the_samples_are_accepted(api: ApiServer, sample: Path) -> None:
 def test_nothing_is_stored_of_a_resource_that_is_refused(api: ApiServer, namespace: str) -> None:
     bad = next(case for case in refused() if case.file == "graph")
     assert not api.create(bad.resource, namespace).ok
-    assert api.request("GET", SYSTEMS.format(namespace=namespace)).body["items"] == []
+    assert api.request("GET", systems(names.API_VERSION, namespace)).body["items"] == []
 
 
 def test_a_change_to_something_wrong_is_refused_and_the_old_one_stays(api: ApiServer, namespace: str) -> None:
-    path = f"{SYSTEMS.format(namespace=namespace)}/demo"
+    path = f"{systems(names.API_VERSION, namespace)}/demo"
     assert api.create(system({"environment": "test"}), namespace).ok
     answer = api.request("PATCH", path, {"spec": {"environment": "moon"}}, "application/merge-patch+json")
     assert "spec.environment" in answer.message
@@ -66,7 +67,7 @@ def test_storage_cannot_change(api: ApiServer, namespace: str, change: object, w
     def journal(storage: object) -> object:
         return {"components": [{"name": "journal", "image": "registry.example/a", "storage": storage}]}
 
-    path = f"{SYSTEMS.format(namespace=namespace)}/demo"
+    path = f"{systems(names.API_VERSION, namespace)}/demo"
     before = system(journal({"size": "1Gi", "storageClassName": "fast"}))
     assert api.apply(path, before, "tests").ok
     answer = api.apply(path, system(journal(change)), "tests")
@@ -95,7 +96,7 @@ def test_a_server_side_dry_run_says_the_same_and_stores_nothing(api: ApiServer, 
     misspelt = api.kubectl(*arguments, stdin=json.dumps(system({"environmnt": "test"})))
     assert misspelt.returncode != 0
     assert 'unknown field "spec.environmnt"' in misspelt.stderr
-    assert api.request("GET", SYSTEMS.format(namespace=namespace)).body["items"] == []
+    assert api.request("GET", systems(names.API_VERSION, namespace)).body["items"] == []
 
 
 def test_more_than_the_api_server_takes_at_all_is_refused(api: ApiServer) -> None:

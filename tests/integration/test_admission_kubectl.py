@@ -9,7 +9,7 @@ import pytest
 
 from alluse_operator.api import names
 from alluse_operator.api.status import AllUseSystemStatus
-from apiserver import SYSTEMS, ApiServer, system
+from apiserver import ApiServer, system, systems
 
 STATUS = {
     "observedGeneration": 1,
@@ -47,7 +47,7 @@ STATUS = {
 @pytest.fixture
 def path(api: ApiServer, namespace: str) -> str:
     """Path of a system that exists and has the status above."""
-    path = f"{SYSTEMS.format(namespace=namespace)}/demo"
+    path = f"{systems(names.API_VERSION, namespace)}/demo"
     assert api.create(system({}), namespace).ok
     answer = api.apply(f"{path}/status", _with_status(STATUS), names.STATUS_FIELD_MANAGER)
     assert answer.ok, answer.message
@@ -140,7 +140,7 @@ def test_kubectl_wait_understands_the_conditions(api: ApiServer, namespace: str,
 
 
 def test_two_managers_share_the_list_of_components(api: ApiServer, namespace: str) -> None:
-    path = f"{SYSTEMS.format(namespace=namespace)}/demo"
+    path = f"{systems(names.API_VERSION, namespace)}/demo"
 
     def components(*entries: object) -> dict[str, Any]:
         return system({"components": list(entries)})
@@ -161,7 +161,7 @@ def test_two_managers_share_the_list_of_components(api: ApiServer, namespace: st
 
 
 def test_two_managers_share_the_edges_of_a_component(api: ApiServer, namespace: str) -> None:
-    path = f"{SYSTEMS.format(namespace=namespace)}/demo"
+    path = f"{systems(names.API_VERSION, namespace)}/demo"
     for manager, target in (("team-one", "memory-manager"), ("team-two", "config-manager")):
         edges = [{"name": target, "condition": "Started"}]
         spec = {"components": [{"name": "market-analyzer", "dependsOn": edges}]}
