@@ -1,8 +1,10 @@
 """An HTTP/1.1 server over asyncio and h11: whole requests in, whole replies out.
 
-Bodies are bounded and held in memory, because every message of ours is small. Requests on one connection
-are answered one after the other. Stopping refuses new connections, closes idle ones, lets running requests
-finish and then gives up on what is left.
+What is bounded: the number of connections, the size of headers (h11: 16 KiB together) and of bodies, the
+time in which a started request must have arrived whole, the time a connection may be idle or an answer
+unread. While a request is worked on, no more is read from its connection, so requests sent ahead wait in the
+kernel. Stopping refuses new connections, closes idle ones, lets running requests finish within a time and
+then gives up on what is left.
 """
 
 import asyncio
@@ -16,7 +18,7 @@ import h11
 from alluse.runtime.http_client import HttpReply
 
 MAX_BODY: Final = (1 << 20) + 4096
-MAX_CONNECTIONS: Final = 1000
+MAX_CONNECTIONS: Final = 512
 #: Longer than the client keeps an idle connection, so that the client is the one to close it.
 KEEP_ALIVE_S: Final = 75.0
 #: Time for a started request to arrive whole.
@@ -96,6 +98,7 @@ class _Connection(asyncio.Protocol):
         self._request: h11.Request | None = None
         self._chunks: list[bytes] = []
         self._size = 0
+        self._receiving = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -115,7 +118,9 @@ class _Connection(asyncio.Protocol):
             self._server.forget(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._task is None and self._request is None:
+        if not self._receiving:
+            # Once for the whole request: a client that sends byte by byte gains no time.
+            self._receiving = True
             self._wait(RECEIVE_S)
         try:
             self._http.receive_data(data)
@@ -158,7 +163,9 @@ class _Connection(asyncio.Protocol):
                 self._cancel_timer()
                 assert self._request is not None
                 request = _request(self._request, b"".join(self._chunks))
-                self._request, self._chunks = None, []
+                self._request, self._chunks, self._receiving = None, [], False
+                if self._transport is not None:
+                    self._transport.pause_reading()
                 self._task = self._loop.create_task(self._answer(request))
             else:
                 if self._transport is not None:
@@ -182,6 +189,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._wait(KEEP_ALIVE_S)
+        self._transport.resume_reading()
         try:
             self._http.start_next_cycle()
             self._advance()
@@ -230,10 +238,14 @@ class _Connection(asyncio.Protocol):
         self._timer = self._loop.call_later(seconds, self._timed_out)
 
     def _timed_out(self) -> None:
-        if self._request is not None:
-            self._refuse(408, "the request did not arrive in time")
+        if self._transport is None or self._task is not None:
+            return
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        elif self._receiving:
+            self._refuse(408, f"the request did not arrive within {RECEIVE_S:g} s")
         else:
-            self.close_if_idle()
+            self._transport.close()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
