@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,21 @@ class Case:
         return str(self.resource["metadata"]["name"])
 
 
-def refused() -> list[Case]:
+@cache
+def refused() -> tuple[Case, ...]:
     """Resources that the API server does not take."""
     cases = _read("refused")
     assert all(case.errors for case in cases), "a refused case says which errors a person gets"
     return cases
 
 
-def accepted() -> list[Case]:
+@cache
+def accepted() -> tuple[Case, ...]:
     """Resources that make sense, at the edges of what does."""
-    return [*_read("accepted"), _largest()]
+    return (*_read("accepted"), _largest())
 
 
-def _read(folder: str) -> list[Case]:
+def _read(folder: str) -> tuple[Case, ...]:
     cases = []
     for file in sorted((CORPUS / folder).glob("*.yaml")):
         for entry in yaml.safe_load(file.read_text(encoding="utf-8")):
@@ -60,7 +63,7 @@ def _read(folder: str) -> list[Case]:
             if "spec" not in entry:
                 del resource["spec"]
             cases.append(Case(file.stem, entry["case"], resource, tuple(entry.get("error", ()))))
-    return cases
+    return tuple(cases)
 
 
 def _largest() -> Case:

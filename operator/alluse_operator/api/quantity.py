@@ -22,7 +22,7 @@ def amount(quantity: str) -> Fraction:
 
     Raises ValueError for a suffix that `api.spec.Quantity` does not accept either.
     """
-    digits = quantity.rstrip("mkMGTi")
+    digits = quantity.rstrip("mkKMGTi")
     suffix = quantity[len(digits) :]
     if suffix not in _SUFFIXES:
         raise ValueError(f"{quantity!r} is not a quantity: use a number and one of {', '.join(_SUFFIXES)}")

@@ -53,7 +53,9 @@ def test_every_rule_refuses_something_in_the_corpus(rule: Rule) -> None:
     path = re.escape(".".join(part for part in (rule.where, rule.field) if part)).replace(r"\[\]", r"\[\d+\]")
     parts = rule.message.split(": ")
     lines = [line for case in refused() for line in case.errors]
-    assert any(re.match(f"{path}: Invalid value: ", line) and all(part in line for part in parts) for line in lines)
+    assert any(
+        re.match(f"{path}: Invalid value: ", line) and all(part in line for part in parts) for line in lines
+    )
 
 
 def test_the_corpus_is_large_and_has_no_case_twice() -> None:
