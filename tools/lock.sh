@@ -14,3 +14,4 @@ lock() {
 lock operator --extra operator
 lock components --extra components
 lock dev --extra operator --extra components --group dev
+lock oracles --extra components --group dev --group oracles

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from alluse.schemas.common import AccountType, Answer, Identifier, Money, Portfolio, Request
+from alluse.schemas.base import DISCLAIMER, Answer, Request
+from alluse.schemas.common import AccountType, Identifier, Money, Portfolio
 from alluse.schemas.risk import unwrapped
 
 
@@ -162,7 +163,7 @@ class ActivateAnswer(Answer):
     stop_new_entries: bool
     reason_not_activated: NotActivated | None = None
     dry_run: bool
-    disclaimer: str = "simulation, not investment advice"
+    disclaimer: str = DISCLAIMER
 
 
 class PortfolioQuery(Request):

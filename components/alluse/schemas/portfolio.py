@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from alluse.schemas.common import Answer, Day, Identifier, NonNegativeMoney, Request, Symbol
+from alluse.schemas.base import DISCLAIMER, Answer, Request
+from alluse.schemas.common import Day, Identifier, NonNegativeMoney, Symbol
 from alluse.schemas.risk import MAX_RETURNS, DailyReturn
 
 Weight = Annotated[float, Field(ge=0, le=1)]
@@ -127,7 +128,7 @@ class OptimizeAnswer(Answer):
     observations: int
     synthetic: list[str] = Field(default_factory=list)
     turnover: float | None = None
-    disclaimer: str = "simulation, not investment advice"
+    disclaimer: str = DISCLAIMER
 
 
 class PortfolioPath(Request):
@@ -226,4 +227,4 @@ class RebalanceAnswer(Answer):
     trades: list[Trade]
     as_of: date | None = None
     synthetic: list[str] = Field(default_factory=list)
-    disclaimer: str = "simulation, not investment advice"
+    disclaimer: str = DISCLAIMER

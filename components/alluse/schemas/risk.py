@@ -10,17 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from alluse.schemas.common import (
-    Answer,
-    Day,
-    Identifier,
-    Money,
-    Portfolio,
-    Request,
-    RiskLevel,
-    Severity,
-    Symbol,
-)
+from alluse.schemas.base import Answer, Request
+from alluse.schemas.common import Day, Identifier, Money, Portfolio, RiskLevel, Severity, Symbol
 
 #: A daily return below this would have left less than a hundredth of a percent.
 DailyReturn = Annotated[float, Field(gt=-0.9999, le=10)]
