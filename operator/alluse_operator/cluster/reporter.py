@@ -27,10 +27,8 @@ from alluse_operator.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-#: Shortest time between two writes of one status: where components changed their state, and where only
-#: numbers did.
-STATE_EVERY = timedelta(seconds=0.2)
-PROGRESS_EVERY = timedelta(seconds=0.5)
+#: Shortest time between two writes of one status, unless its headline changes.
+GATHER_FOR = timedelta(seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +91,7 @@ class Reporter:
     def _hold_back(self, memory: _Memory, resource: Mapping[str, Any], report: Report) -> float:
         if report.status is None or _headline(report.status) != _headline(resource.get("status") or {}):
             return 0.0
-        every = PROGRESS_EVERY if report.progress_only else STATE_EVERY
-        return memory.written_at + every.total_seconds() - _now()
+        return memory.written_at + GATHER_FOR.total_seconds() - _now()
 
     async def _write(self, key: Key, resource: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
         metadata = resource["metadata"]

@@ -88,16 +88,15 @@ def test_headlines_go_out_at_once_and_the_rest_is_gathered_with_its_events() -> 
             KEY, bench.resource, report({**starting, "ready": "1/3"}, READY)
         )
         assert published.due_in is not None
-        assert 0 < published.due_in.total_seconds() <= 0.2
+        assert 0 < published.due_in.total_seconds() <= 0.5
         assert bench.told.events == []
         running = {"state": "Running", "ready": "3/3"}
         assert (await bench.reporter.publish(KEY, bench.resource, report(running))).due_in is None
         assert bench.told.events == [READY]
         assert bench.stored["ready"] == "3/3"
-        await asyncio.sleep(0.3)
         progress = report({**running, "summary": "x"}, progress=True)
         assert (await bench.reporter.publish(KEY, bench.resource, progress)).due_in is not None
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.5)
         assert (await bench.reporter.publish(KEY, bench.resource, progress)).due_in is None
 
     virtual_time.run(scenario())
