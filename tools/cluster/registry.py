@@ -31,11 +31,13 @@ def pull(step: Step, engine: Engine, image: str) -> bool:
     answered = threading.Event()
 
     def read() -> None:
-        for line in process.stdout or ():
-            step.write(line)
-            # Printed once the registry has told what the image consists of.
-            if "Pulling from" in line or "Pulling fs layer" in line:
-                answered.set()
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                step.write(line)
+                # Printed once the registry has told what the image consists of.
+                if "Pulling from" in line or "Pulling fs layer" in line:
+                    answered.set()
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
@@ -46,6 +48,7 @@ def pull(step: Step, engine: Engine, image: str) -> bool:
             step.write(f"no answer within {limit:.0f} s\n")
             process.kill()
             process.wait()
+            reader.join(5)
             return False
         time.sleep(0.1)
     reader.join(5)
