@@ -51,9 +51,12 @@ def drift(desired: Object, live: Object) -> tuple[str, ...]:
 
 
 def _differences(kind: str, want: Any, have: Any, path: str, field: str) -> Iterator[str]:
+    if want == have:
+        # Nearly always, and decided without leaving C.
+        return
     if field.endswith(("selector", "Selector")) and isinstance(want, Mapping):
         # Atomic, and here "nothing named" means "everything": a further label would change whom it selects.
-        if dict(want) != (dict(have) if isinstance(have, Mapping) else {}):
+        if want or not _is_empty(have):
             yield path
         return
     if _is_empty(want):

@@ -107,7 +107,7 @@ class WorkloadView:
     resource_version: str = ""
     generation: int = 0
     observed_generation: int = 0
-    deleting: bool = False
+    deleted_at: datetime | None = None
     revision: str = ""
     """Annotation `alluse.io/revision`: what the workload was last asked to run."""
     depends_on: tuple[str, ...] = ()
@@ -126,6 +126,10 @@ class WorkloadView:
     failed_at: datetime | None = None
     """Job: when it was given up."""
     failed_message: str = ""
+
+    @property
+    def deleting(self) -> bool:
+        return self.deleted_at is not None
 
     @property
     def settled(self) -> bool:

@@ -196,7 +196,9 @@ def _workload(identity: Identity, obj: Object, refusal: Refusal | None, at: date
         generation=generation,
         # A Job's controller does not report the generation that it has seen; its spec is immutable anyway.
         observed_generation=generation if is_job else _number(status.get("observedGeneration")),
-        deleting=is_deleting(obj),
+        deleted_at=(parse_time(metadata(obj).get("deletionTimestamp")) or _EPOCH)
+        if is_deleting(obj)
+        else None,
         revision=annotations(obj).get(REVISION_ANNOTATION, ""),
         depends_on=tuple(
             name.strip()

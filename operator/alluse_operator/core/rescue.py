@@ -88,11 +88,17 @@ def _action(sight: Sight, decision: Restart) -> RestartPod | None:
 
 
 def _under_way_until(sight: Sight, plan: ComponentPlan, now: datetime) -> datetime | None:
-    """Until when a recovery that has begun takes a place in the budget; None: it takes none."""
-    if not sight.attempts or plan.assessment.state in WELL or plan.assessment.suspect:
+    """Until when a recovery that has begun takes a place in the budget; None: it takes none.
+
+    It is under way while its pod is still to be evicted, and then until the successor is ready or too late.
+    """
+    if not sight.attempts:
         return None
-    until = sight.attempts[-1].at + sight.component.start_deadline
-    return until if until > now else None
+    last = sight.attempts[-1]
+    until = last.at + sight.component.start_deadline
+    to_evict = plan.assessment.suspect == last.pod_uid and now < last.at + recovery.RESUME_WITHIN
+    to_come = sight.under_recovery and sight.ready_count < sight.wanted_replicas
+    return until if until > now and (to_evict or to_come) else None
 
 
 def _sick_dependency(sight: Sight, plans: Mapping[str, ComponentPlan]) -> str:

@@ -87,8 +87,10 @@ class Sight:
 
     @cached_property
     def serving(self) -> bool:
-        """Some pod of some revision is ready."""
-        return self.ready_count > 0 or any(p.ready for p in self.live)
+        """Some pod of some revision is ready and does not fail its deep check."""
+        if not self.pods:
+            return self.ready_count > 0
+        return any(p.ready and not self.probe_failed(p) for p in self.live)
 
     @cached_property
     def was_healthy(self) -> bool:

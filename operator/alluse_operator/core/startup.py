@@ -18,6 +18,9 @@ def takes_slot(sight: Sight, assessment: Assessment) -> bool:
     What runs past its start deadline is Unhealthy by then, and a Job that has begun may take as long as
     it likes: neither keeps others from starting.
     """
+    if sight.workload is not None and sight.workload.deleted_at is not None:
+        # On its way out, to be made anew.
+        return sight.now < sight.workload.deleted_at + sight.component.start_deadline
     return sight.current and assessment.state is ComponentState.STARTING and not assessment.started
 
 

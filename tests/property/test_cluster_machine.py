@@ -1,0 +1,476 @@
+"""The planner against a model cluster in which much goes wrong: whatever happens, the promises hold.
+
+The rules make failures and restarts likely; the last test counts what the runs reached, because a machine that
+never gets to a restart proves nothing about restarts.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from alluse_operator.api import names
+from alluse_operator.api.errors import FieldError, InvalidSpec
+from alluse_operator.api.spec import ComponentType
+from alluse_operator.core import history, recovery
+from alluse_operator.core.desired import System
+from alluse_operator.core.objects import WORKLOAD_KINDS, Ref, annotations
+from alluse_operator.core.plan import Apply, ApplyReason, Delete, Mode, RemoveFinalizer, RestartPod
+from builders import built_of
+from model_cluster import TRUST_FOR, ModelCluster, Pass, Pod
+from strategies import systems
+
+REACHED: Counter[str] = Counter()
+
+
+class ClusterMachine(RuleBasedStateMachine):
+    cluster: ModelCluster
+
+    @initialize(system=systems())
+    def begin(self, system: System) -> None:
+        self.cluster = ModelCluster(system, system)
+        self.cluster.reached = REACHED
+        self.fresh = True
+        self.deleted_at: Any = None
+        self.passes = 0
+
+    # -- the operator acts -------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from((0.1, 0.5, 1.0, 1.0, 2.0, 5.0, 11.0)))
+    def time_passes(self, seconds: float) -> None:
+        self.cluster.tick(seconds)
+        self._pass()
+
+    @rule(count=st.integers(2, 6))
+    def calm(self, count: int) -> None:
+        for _ in range(count):
+            self.cluster.tick(1)
+            self._pass()
+
+    @rule()
+    def another_pass(self) -> None:
+        self._pass()
+
+    @rule()
+    def status_is_lost(self) -> None:
+        """A pass whose status could not be written, or somebody cleared it."""
+        self._pass(write_status=False)
+
+    @rule()
+    def operator_restarts(self) -> None:
+        """Nothing is remembered but what the cluster holds."""
+        self.cluster.forget()
+        self.fresh = True
+        self._pass()
+
+    @rule(faults=st.lists(st.sampled_from(("ok", "refuse", "lose", "kill")), min_size=1, max_size=4))
+    def writes_fail(self, faults: list[str]) -> None:
+        self.cluster.faults = list(faults)
+        self._pass()
+        self.cluster.faults = []
+
+    @rule()
+    def reads_become_stale(self) -> None:
+        self.cluster.remember()
+        self.fresh = False
+
+    @precondition(lambda self: not self.fresh)
+    @rule()
+    def reads_become_fresh(self) -> None:
+        self.cluster.forget()
+        self.fresh = True
+        self._pass()
+
+    @rule()
+    def the_mirror_is_too_old(self) -> None:
+        self.cluster.synced_at = self.cluster.now - TRUST_FOR - timedelta(seconds=1)
+        self._pass(write_status=False)
+        self.cluster.synced_at = None
+
+    # -- the environment acts ----------------------------------------------------------------------------
+
+    @precondition(lambda self: self.cluster.ready_pods())
+    @rule(data=st.data(), how=st.sampled_from(("crash", "hang", "grey", "grey", "delete")))
+    def a_pod_fails(self, data: Any, how: str) -> None:
+        pod = data.draw(st.sampled_from(self.cluster.ready_pods()))
+        self._fail(pod, how)
+        self._pass()
+
+    @precondition(lambda self: len(self.cluster.ready_pods()) > 1)
+    @rule()
+    def all_pods_turn_grey(self) -> None:
+        for pod in self.cluster.ready_pods():
+            self._fail(pod, "grey")
+        self._pass()
+
+    @precondition(lambda self: self.cluster.ready_pods())
+    @rule(data=st.data(), writes=st.integers(0, 2))
+    def a_pod_turns_grey_and_the_operator_is_killed(self, data: Any, writes: int) -> None:
+        """Among others between the record of an attempt and the eviction."""
+        self._fail(data.draw(st.sampled_from(self.cluster.ready_pods())), "grey")
+        self.cluster.faults = ["ok"] * writes + ["kill"]
+        self._pass(write_status=False)
+        self.cluster.faults = []
+        self.cluster.tick(0.1)
+        self._pass()
+
+    @precondition(lambda self: self.cluster.ready_pods())
+    @rule(data=st.data(), rounds=st.integers(2, 5))
+    def a_component_keeps_failing(self, data: Any, rounds: int) -> None:
+        component = data.draw(st.sampled_from(self.cluster.ready_pods())).component
+        for _ in range(rounds):
+            for pod in self.cluster.ready_pods():
+                if pod.component == component:
+                    self._fail(pod, "grey")
+            for seconds in (0.1, 1, 2, 4):
+                self.cluster.tick(seconds)
+                self._pass()
+
+    @rule(
+        data=st.data(),
+        how=st.sampled_from(("image", "crash", "slow", "")),
+        wait=st.sampled_from((0, 0, 12, 45)),
+    )
+    def a_component_is_broken(self, data: Any, how: str, wait: int) -> None:
+        """Its new pods do not come up; perhaps for longer than others wait for it."""
+        name = data.draw(st.sampled_from(sorted(self.cluster.system.components)))
+        self.cluster.broken[name] = how
+        for _ in range(wait // 3):
+            self.cluster.tick(3)
+            self._pass()
+
+    @precondition(lambda self: self.cluster.objects)
+    @rule(data=st.data())
+    def a_child_is_deleted(self, data: Any) -> None:
+        ref = data.draw(st.sampled_from(sorted(self.cluster.objects)))
+        del self.cluster.objects[ref]
+        for pod in self.cluster.pods.values():
+            if pod.owner == ref:
+                pod.deleting = self.cluster.now
+        self._pass()
+
+    @precondition(lambda self: self.cluster.objects)
+    @rule(data=st.data())
+    def a_child_is_edited(self, data: Any) -> None:
+        ref = data.draw(st.sampled_from(sorted(self.cluster.objects)))
+        live = self.cluster.objects[ref]
+        live["metadata"]["labels"][names.PART_OF_LABEL] = "mine now"
+        if ref.kind in ("Deployment", "StatefulSet"):
+            live["spec"]["replicas"] = 5
+        self._pass()
+
+    @precondition(lambda self: self.deleted_at is None)
+    @rule(data=st.data())
+    def the_spec_changes(self, data: Any) -> None:
+        system = data.draw(systems(generation=self.cluster.system.generation + 1))
+        self.cluster.change(system)
+        self._pass()
+
+    @precondition(lambda self: self.deleted_at is None)
+    @rule()
+    def the_spec_is_invalid_for_a_while(self) -> None:
+        before = len(self.cluster.writes)
+        self.cluster.desired = InvalidSpec([FieldError("spec.components", "dependency cycle: a -> b -> a")])
+        done = self._pass()
+        assert done is not None
+        assert len(self.cluster.writes) == before
+        assert done.plan.mode is Mode.INVALID
+        self.cluster.desired = self.cluster.system
+
+    @precondition(lambda self: self.deleted_at is None and self.passes > 12)
+    @rule(stuck=st.booleans())
+    def the_system_is_deleted(self, stuck: bool) -> None:
+        if stuck and self.cluster.pods:
+            self.cluster.broken[min(pod.component for pod in self.cluster.pods.values())] = "stuck"
+        self.deleted_at = self.cluster.now
+        self.cluster.delete_resource()
+        REACHED["deleted"] += 1
+        self._pass()
+
+    # -- promises of every pass --------------------------------------------------------------------------
+
+    def _fail(self, pod: Pod, how: str) -> None:
+        match how:
+            case "crash":
+                self.cluster.crash(pod)
+            case "hang":
+                self.cluster.hang(pod)
+            case "grey":
+                self.cluster.turn_grey(pod)
+            case _:
+                pod.deleting = self.cluster.now
+
+    def _pass(self, *, write_status: bool = True) -> Pass | None:
+        if self.cluster.resource is None:
+            return None
+        held = {
+            (name, str(edge.condition), edge.name): self.cluster.holds(edge.name, str(edge.condition))
+            for name, component in self.cluster.system.components.items()
+            for edge in component.dependencies
+        }
+        before = {ref: copy.copy(obj) for ref, obj in self.cluster.objects.items()}
+        done = self.cluster.reconcile(write_status=write_status)
+        assert done is not None
+        self.passes += 1
+        REACHED["passes"] += 1
+        if done.plan.requeue_at is not None:
+            assert done.plan.requeue_at > done.now
+        if done.plan.mode is Mode.UNTRUSTED:
+            REACHED["untrusted"] += 1
+            assert not done.plan.actions
+        if done.plan.mode is Mode.RUN:
+            self._gate(done, held)
+            self._ratchet(done, before)
+            self._restarts(done)
+            quiet = not done.plan.actions and self.passes % 4
+            if self.fresh and not quiet and all(outcome.ok for outcome in done.outcomes):
+                self._fixpoint()
+        return done
+
+    def _gate(self, done: Pass, held: dict[tuple[str, str, str], bool]) -> None:
+        """Nothing starts before what it requires; what it prefers may be missing only past the deadline."""
+        if not self.fresh:
+            return
+        built = built_of(self.cluster.system)
+        for action in done.plan.actions:
+            if not isinstance(action, Apply) or action.ref.kind not in WORKLOAD_KINDS:
+                continue
+            live = done.snapshot.objects.get(action.ref)
+            revision = built[action.component].revision
+            if live is not None and annotations(live)[names.REVISION_ANNOTATION] == revision:
+                continue
+            REACHED["started"] += 1
+            for edge in self.cluster.system.components[action.component].dependencies:
+                if held[action.component, str(edge.condition), edge.name]:
+                    continue
+                assert not edge.required, f"{action.component} starts before {edge.name} is {edge.condition}"
+                skipped = {wait.name: wait for wait in done.plan.components[action.component].skipped}
+                assert edge.name in skipped
+                REACHED["preferred skipped"] += 1
+                failed = done.plan.components[edge.name].assessment.failed
+                deadline = self.cluster.system.components[action.component].start_deadline
+                assert failed or skipped[edge.name].since + deadline <= done.now, (
+                    skipped,
+                    done.now,
+                    deadline,
+                )
+
+    def _ratchet(self, done: Pass, before: dict[Ref, Any]) -> None:
+        """What runs in the wanted revision is not deleted; only our own objects are written to."""
+        built = built_of(self.cluster.system)
+        for action in done.plan.actions:
+            if isinstance(action, Delete) and action.ref.kind in WORKLOAD_KINDS:
+                component = self.cluster.system.components.get(action.component)
+                if component is None:
+                    REACHED["removed"] += 1
+                    continue
+                seen = done.snapshot.objects[action.ref]
+                wanted = built[action.component]
+                assert (
+                    annotations(seen)[names.REVISION_ANNOTATION] != wanted.revision
+                    or action.ref.kind != wanted.workload["kind"]
+                )
+                REACHED["replaced"] += 1
+            if isinstance(action, Delete) and action.ref.kind == "Pod":
+                REACHED["unstuck"] += 1
+                assert not self.fresh or not any(p.uid == action.uid for p in self.cluster.ready_pods())
+            if isinstance(action, Apply) and action.reason is ApplyReason.RESTORE:
+                REACHED["drift corrected"] += 1
+
+    def _restarts(self, done: Pass) -> None:
+        system = self.cluster.system
+        policy = system.recovery
+        restarts = [action for action in done.plan.actions if isinstance(action, RestartPod)]
+        busy = set()
+        going = {action.component for action in done.plan.actions if isinstance(action, Delete)}
+        for name, component in system.components.items():
+            if name in going:
+                continue
+            workload = self.cluster.workload(name)
+            attempts = history.parse(annotations(workload or {}).get(names.RECOVERY_ANNOTATION, ""))
+            if attempts and done.now < attempts[-1].at + component.start_deadline:
+                alive = [p for p in self.cluster.pods.values() if p.component == name and not p.deleting]
+                gone = all(p.uid != attempts[-1].pod_uid for p in alive)
+                if gone and sum(1 for p in alive if p.ready) < component.replicas:
+                    busy.add(name)
+        for action in restarts:
+            REACHED["resumed" if action.resume else "restarted"] += 1
+            pod = self.cluster.pods.get(action.pod)
+            assert not self.fresh or pod is None or not pod.waiting, "the kubelet's back-off is its own"
+            for edge in system.components[action.component].dependencies:
+                if edge.required and not action.resume:
+                    state = done.plan.components[edge.name].assessment.state
+                    assert str(state) in ("Healthy", "Degraded", "Completed"), "acted on a symptom"
+            if not action.resume:
+                self._budget(action, policy)
+        if self.fresh and any(not action.resume for action in restarts):
+            # `busy` was looked at after the pass, so it holds those that were just restarted, too.
+            assert len(busy) <= policy.max_concurrent, busy
+        for plan in done.plan.components.values():
+            if plan.recovery.reason:
+                REACHED[plan.recovery.reason] += 1
+
+    def _budget(self, action: RestartPod, policy: Any) -> None:
+        same = [a for a in action.history if a.generation == action.attempt.generation]
+        for attempt in same:
+            window = [a for a in same if attempt.at - policy.window < a.at <= attempt.at]
+            assert len(window) <= policy.max_actions
+        if len(same) > 1 and same[-1].number > 1:
+            assert same[-1].at - same[-2].at >= recovery.pause(policy, same[-2].number)
+        if action.attempt.after_exhaustion:
+            REACHED["tried after exhaustion"] += 1
+            assert same[-1].at - same[-2].at >= policy.retry_exhausted_every
+
+    def _fixpoint(self) -> None:
+        """Applied and looked at again, the plan has nothing more to do, and the report nothing more to say."""
+        if self.cluster.resource is None:
+            return
+        again = self.cluster.reconcile()
+        assert again is not None
+        # An eviction is a request: the pod that is still there is asked again.
+        rest = [a for a in again.plan.actions if not (isinstance(a, RestartPod) and a.resume)]
+        assert not rest, rest
+        third = self.cluster.reconcile()
+        assert third is not None
+        assert third.report.status is None, (again.report.status, third.report.status)
+        assert not third.report.events
+        REACHED["fixpoint"] += 1
+
+    @invariant()
+    def deletion_ends(self) -> None:
+        """Twice the deadline after the deletion the finalizer is gone, whatever happened."""
+        if getattr(self, "deleted_at", None) is None or self.cluster.resource is None:
+            return
+        limit = self.deleted_at + 2 * timedelta(seconds=30) + timedelta(seconds=1)
+        if self.cluster.now > limit and self.fresh:
+            self.cluster.faults = []
+            self._pass()
+            assert self.cluster.resource is None
+
+    # -- in a fair environment everything ends well ------------------------------------------------------
+
+    def teardown(self) -> None:
+        if not hasattr(self, "cluster"):
+            return
+        cluster = self.cluster
+        cluster.forget()
+        self.fresh = True
+        cluster.broken = {name: how for name, how in cluster.broken.items() if how == "stuck"}
+        for pod in cluster.pods.values():
+            pod.hung = pod.grey = False
+        if self.deleted_at is None and cluster.resource is not None:
+            self._converges()
+            cluster.delete_resource()
+        self._ends()
+
+    def _converges(self) -> None:
+        cluster = self.cluster
+        longest = cluster.system.recovery.retry_exhausted_every + timedelta(seconds=240)
+        end = cluster.now + longest
+        while cluster.now < end:
+            cluster.tick(1)
+            done = self._pass()
+            assert done is not None
+            failed = {
+                name
+                for name, component in cluster.system.components.items()
+                if component.kind is ComponentType.JOB and done.plan.components[name].assessment.failed
+            }
+            if failed:
+                REACHED["job failed"] += 1
+                assert any(c["type"] == "Stalled" for c in cluster.resource["status"]["conditions"])
+                return
+            if cluster.all_well() and not done.plan.actions and self._is_ready():
+                REACHED["converged"] += 1
+                return
+        status = cluster.resource["status"] if cluster.resource else {}
+        raise AssertionError(f"does not converge: {status.get('summary')}; {status.get('components')}")
+
+    def _is_ready(self) -> bool:
+        assert self.cluster.resource is not None
+        conditions = self.cluster.resource["status"]["conditions"]
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+    def _ends(self) -> None:
+        cluster = self.cluster
+        for _ in range(70):
+            if cluster.resource is None:
+                break
+            order = self._teardown_order()
+            done = cluster.reconcile()
+            if done is not None and done.plan.teardown is not None and not done.plan.teardown.forced:
+                self._reverse(done, order)
+            cluster.tick(1)
+        assert cluster.resource is None, "the finalizer is still there"
+        cluster.broken = {}
+        for _ in range(3):
+            cluster.tick(1)
+        orphaned = cluster.system.teardown.on_deadline == "Orphan"
+        assert not cluster.objects or orphaned, cluster.objects.keys()
+        REACHED["ended"] += 1
+
+    def _teardown_order(self) -> dict[str, set[str]]:
+        """Who depends on whom among what still runs, by the workloads' own word."""
+        return {
+            obj["metadata"]["labels"][names.COMPONENT_LABEL]: set(
+                annotations(obj).get(names.DEPENDS_ON_ANNOTATION, "").split(",")
+            )
+            for ref, obj in self.cluster.objects.items()
+            if ref.kind in WORKLOAD_KINDS
+        }
+
+    def _reverse(self, done: Pass, needs: dict[str, set[str]]) -> None:
+        removing = any(isinstance(action, RemoveFinalizer) for action in done.plan.actions)
+        for action in done.plan.actions:
+            if isinstance(action, Delete) and action.ref.kind in WORKLOAD_KINDS and not removing:
+                above = [name for name, needed in needs.items() if action.component in needed]
+                assert not above, f"{action.component} stops before {above}"
+                REACHED["stopped in order"] += 1
+
+
+_CI = os.environ.get("HYPOTHESIS_PROFILE", "check") == "ci"
+TestCluster = ClusterMachine.TestCase
+TestCluster.settings = settings(
+    max_examples=150 if _CI else 25,
+    stateful_step_count=40 if _CI else 25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+#: What a run has to have seen at least once to prove anything.
+_MUST_REACH = (
+    "started",
+    "restarted",
+    "resumed",
+    "replaced",
+    "removed",
+    "drift corrected",
+    "fixpoint",
+    "converged",
+    "untrusted",
+    "deleted",
+    "ended",
+    "stopped in order",
+    "write refused",
+    "answer lost",
+    "killed between record and eviction",
+    "RecoveryBackoff",
+    "RecoveryBudgetExhausted",
+    "RecoveryBudgetInUse",
+    "DependencyUnhealthy",
+    "preferred skipped",
+)
+
+
+@pytest.mark.parametrize("what", _MUST_REACH)
+def test_the_machine_reaches_what_it_is_there_for(what: str) -> None:
+    assert REACHED["passes"], "runs after the machine, in the same process"
+    assert REACHED[what] > 0, dict(REACHED)

@@ -1,0 +1,126 @@
+"""Hypothesis strategies for what the core decides on: systems, policies, histories, clocks."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from alluse_operator.api.spec import (
+    ComponentType,
+    Criticality,
+    DependencyCondition,
+    OnDeadline,
+    Requirement,
+    TeardownOrder,
+)
+from alluse_operator.core.desired import (
+    Component,
+    Dependency,
+    Health,
+    Identity,
+    RecoveryPolicy,
+    Startup,
+    Storage,
+    System,
+    TeardownPolicy,
+)
+from alluse_operator.core.history import Attempt
+from builders import T0
+from desired_values import make_component, make_system
+
+NAMES = ("config", "logger", "monitor", "analyzer", "sizer", "agent")
+
+
+def seconds(low: int, high: int) -> st.SearchStrategy[timedelta]:
+    return st.integers(low, high).map(lambda count: timedelta(seconds=count))
+
+
+def moments(low: int = 0, high: int = 2000) -> st.SearchStrategy[datetime]:
+    """Whole milliseconds after the beginning of the tests' world."""
+    return st.integers(low * 1000, high * 1000).map(lambda ms: T0 + timedelta(milliseconds=ms))
+
+
+#: Small numbers, so that budgets and windows are really reached.
+policies = st.builds(
+    RecoveryPolicy,
+    backoff_initial=seconds(1, 2),
+    backoff_factor=st.integers(1, 3),
+    backoff_max=seconds(2, 8),
+    max_actions=st.integers(1, 3),
+    window=seconds(10, 60),
+    max_concurrent=st.integers(1, 2),
+    reset_after=seconds(10, 60),
+    retry_exhausted_every=seconds(60, 90),
+)
+
+attempts = st.builds(
+    Attempt,
+    pod_uid=st.sampled_from(("pod-a", "pod-b", "pod-c")),
+    at=moments(),
+    reason=st.sampled_from(("ProbeFailed", "NotReady")),
+    number=st.integers(1, 6),
+    generation=st.integers(1, 2),
+    after_exhaustion=st.booleans(),
+)
+histories = st.lists(attempts, max_size=8).map(lambda found: tuple(sorted(found, key=lambda a: a.at)))
+
+
+@st.composite
+def components(draw: Any, name: str, before: dict[str, Component]) -> Component:
+    """A component that depends on some of those before it."""
+    targets = draw(st.lists(st.sampled_from(sorted(before)), unique=True, max_size=3)) if before else []
+    job = draw(st.integers(0, 5)) == 0
+    return make_component(
+        name,
+        kind=ComponentType.JOB if job else ComponentType.SERVICE,
+        criticality=draw(st.sampled_from(Criticality)),
+        dependencies=tuple(draw(dependencies(before[target])) for target in targets),
+        replicas=1 if job else draw(st.sampled_from((1, 1, 2))),
+        storage=Storage("64Mi") if not job and draw(st.integers(0, 4)) == 0 else None,
+        image=f"alluse/components:{draw(st.sampled_from('12'))}",
+        start_deadline=timedelta(seconds=draw(st.integers(10, 40))),
+        health=Health(
+            path="/health",
+            period=timedelta(seconds=1),
+            unhealthy_after=3,
+            healthy_for=timedelta(seconds=draw(st.sampled_from((0, 0, 3)))),
+        ),
+    )
+
+
+def dependencies(target: Component) -> st.SearchStrategy[Dependency]:
+    conditions = (
+        (DependencyCondition.COMPLETED, DependencyCondition.STARTED)
+        if target.kind is ComponentType.JOB
+        else (DependencyCondition.HEALTHY, DependencyCondition.HEALTHY, DependencyCondition.STARTED)
+    )
+    return st.builds(
+        Dependency,
+        st.just(target.name),
+        st.sampled_from(conditions),
+        st.sampled_from((Requirement.REQUIRED, Requirement.REQUIRED, Requirement.PREFERRED)),
+    )
+
+
+@st.composite
+def systems(draw: Any, generation: int = 1) -> System:
+    """A system of one to five components; dependencies lead to earlier names, so there is no cycle."""
+    names = [name for name in NAMES if draw(st.integers(0, 3))] or [NAMES[0]]
+    found: dict[str, Component] = {}
+    for name in names[:5]:
+        found[name] = draw(components(name, found))
+    return make_system(
+        *found.values(),
+        identity=Identity("shop", "shop", "00000000-0000-4000-8000-000000000001", generation),
+        startup=Startup(max_parallel=draw(st.sampled_from((1, 2, 16))), deadline=timedelta(seconds=120)),
+        recovery=draw(policies),
+        teardown=TeardownPolicy(
+            order=draw(
+                st.sampled_from((TeardownOrder.REVERSE, TeardownOrder.REVERSE, TeardownOrder.PARALLEL))
+            ),
+            deadline=timedelta(seconds=draw(st.integers(10, 30))),
+            on_deadline=draw(st.sampled_from(OnDeadline)),
+        ),
+    )
