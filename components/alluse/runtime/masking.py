@@ -13,7 +13,8 @@ MASK: Final = "***"
 _MAX_DEPTH: Final = 6
 _SECRET_KEY: Final = re.compile(r"(?i)password|passwd|secret|token|authorization|api[_-]?key|(?:^|[_-])key$")
 _EMAIL: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+")
-_DIGITS: Final = re.compile(r"(?<![\w.:-])\d(?:[ -]?\d){8,}(?![\w.:-])")
+_DIGITS: Final = re.compile(r"(?<!\w)(?<!\d[.:-])\d(?:[ -]?\d){8,}(?!\w|[.:]\d)")
+_DATE: Final = re.compile(r"(?:19|20)\d\d-[01]\d-[0-3]\d")
 _ASSIGNED: Final = re.compile(
     r"(?i)\b((?:password|passwd|secret|token|api[_-]?key|authorization)\b[\"']?\s*[:=]\s*)"
     r"(?:bearer\s+)?[\"']?[^\s\"',;&]+"
@@ -28,7 +29,15 @@ def mask_text(text: str) -> str:
         text = _EMAIL.sub(MASK, text)
     if "=" in text or ":" in text:
         text = _ASSIGNED.sub(rf"\1{MASK}", text)
-    return _DIGITS.sub(MASK, text)
+    return _DIGITS.sub(_mask_digits, text)
+
+
+def _mask_digits(match: re.Match[str]) -> str:
+    """A run of digits masked, but for a date at its beginning."""
+    run = match[0]
+    if _DATE.match(run):
+        return run[:10] + _DIGITS.sub(_mask_digits, run[10:])
+    return MASK
 
 
 def mask_record(record: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:

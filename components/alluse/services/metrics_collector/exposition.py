@@ -52,7 +52,7 @@ def parse(text: str) -> tuple[list[Sample], list[Family]]:
 
 
 def _lines(text: str) -> Iterator[tuple[str, Labels, float]]:
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if not line or line.startswith("#"):
             continue
         match = _LINE.match(line)
