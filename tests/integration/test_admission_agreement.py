@@ -1,22 +1,15 @@
-"""The API server (CEL) and the operator (Python) come to the same verdict on systems that nobody thought of.
-
-Small worlds make the interesting things likely: few names, so that edges meet; names of the catalog, so
-that layers meet; a second environment, selected half of the time.
-"""
+"""The API server (CEL) and the operator (Python) come to the same verdict on systems that nobody thought of."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings
-from hypothesis import strategies as st
 
 from alluse_operator.api import messages, validation
 from alluse_operator.catalog import SPECS
 from apiserver import ApiServer, system
-
-#: Some of the catalog (the root, a middle, the one that waits for seven), and some that are not in it.
-NAMES = ("config-manager", "market-analyzer", "memory-manager", "enhanced-agent", "journal", "ledger", "tool")
+from spec_strategies import graphs, specs
 
 #: The sentences by which a problem is known. A Job's fields have one sentence each in Python, and one
 #: for all of them where the API server speaks of environments.
@@ -39,67 +32,13 @@ def problems(lines: list[str]) -> set[str]:
     return {"a field of a Job" if problem in JOB_FIELDS else problem for problem in found}
 
 
-def edges() -> st.SearchStrategy[list[dict[str, str]]]:
-    edge = st.fixed_dictionaries(
-        {"name": st.sampled_from(NAMES)},
-        optional={
-            "condition": st.sampled_from(["Started", "Healthy", "Completed"]),
-            "requirement": st.sampled_from(["Required", "Preferred"]),
-        },
-    )
-    return st.lists(edge, max_size=3, unique_by=lambda each: each["name"])
-
-
-def overrides() -> dict[str, st.SearchStrategy[Any]]:
-    return {
-        "enabled": st.booleans(),
-        "dependsOn": edges(),
-        "calls": st.lists(st.sampled_from([*NAMES, "*"]), max_size=2, unique=True),
-        "replicas": st.integers(1, 2),
-        "stopGraceSeconds": st.sampled_from([5, 40]),
-        "health": st.fixed_dictionaries(
-            {}, optional={"periodSeconds": st.integers(1, 4), "timeoutSeconds": st.integers(1, 4)}
-        ),
-        "image": st.just("registry.example/a"),
-    }
-
-
-def components(more: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    component = st.fixed_dictionaries({"name": st.sampled_from(NAMES)}, optional=overrides() | more)
-    return st.lists(component, max_size=5, unique_by=lambda each: each["name"])
-
-
-SPECS_AT_RANDOM = st.fixed_dictionaries(
-    {
-        "profile": st.sampled_from(["WS1", "Custom"]),
-        "environment": st.sampled_from(["development", "staging"]),
-        "components": components({"type": st.sampled_from(["Service", "Service", "Service", "Job"])}),
-        "environments": st.lists(
-            st.fixed_dictionaries(
-                {"name": st.sampled_from(["staging", "moon"]), "components": components({})}
-            ),
-            max_size=2,
-            unique_by=lambda each: each["name"],
-        ),
-    },
-    optional={"image": st.just({"repository": "registry.example/all"})},
-)
-
-#: Sound systems are rare among random ones; graphs alone, where few edges lead back, are mostly sound.
-GRAPHS = st.integers(1, 12).flatmap(
-    lambda size: st.lists(
-        st.lists(st.integers(0, size - 1), max_size=3, unique=True), min_size=size, max_size=size
-    )
-)
-
-
 def verdict(spec: dict[str, Any]) -> list[str]:
     """What Python finds."""
     return [str(error) for error in validation.validate("demo", validation.parse(spec), SPECS)]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120)
-@given(spec=SPECS_AT_RANDOM)
+@given(spec=specs())
 def test_both_find_the_same_problems_in_any_system(api: ApiServer, spec: dict[str, Any]) -> None:
     answer = api.create(system(spec), "default", dry_run=True)
     said, found = [] if answer.ok else answer.errors, verdict(spec)
@@ -111,7 +50,7 @@ def test_both_find_the_same_problems_in_any_system(api: ApiServer, spec: dict[st
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
-@given(targets=GRAPHS)
+@given(targets=graphs())
 def test_both_find_the_same_cycles(api: ApiServer, targets: list[list[int]]) -> None:
     names = [f"c{index}" for index in range(len(targets))]
     spec = {
