@@ -8,6 +8,7 @@ import pytest
 
 from alluse.runtime.errors import SelfTestError
 from alluse.services import market_analyzer, portfolio_optimizer
+from alluse.services.portfolio_optimizer import optimizer as optimizer_module
 from ears import Ears, fields_of
 from inprocess import Component, System, component, until
 from windows import GOLDEN_SYMBOLS, golden_returns
@@ -160,7 +161,7 @@ async def test_without_the_market_it_says_so(optimizer: Component) -> None:
 
 
 def test_a_wrong_golden_case_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    portfolio_optimizer.golden()
-    monkeypatch.setattr(portfolio_optimizer, "golden_returns", lambda: golden_returns() * 1.01)
+    optimizer_module.golden()
+    monkeypatch.setattr(optimizer_module, "golden_returns", lambda: golden_returns() * 1.01)
     with pytest.raises(SelfTestError, match="volatility"):
-        portfolio_optimizer.golden()
+        optimizer_module.golden()

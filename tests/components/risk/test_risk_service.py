@@ -8,7 +8,7 @@ import pytest
 
 from alluse.runtime.errors import SelfTestError
 from alluse.services import market_analyzer, portfolio_risk_monitor
-from alluse.services.portfolio_risk_monitor import monitor
+from alluse.services.portfolio_risk_monitor import assessing, monitor
 from ears import Ears, fields_of
 from inprocess import Component, System, component, until
 from windows import GOLDEN_SYMBOLS
@@ -267,7 +267,7 @@ async def test_what_cannot_be_assessed_keeps_its_breaches_and_degrades(
             await until(lambda: ears.data("risk.breach"), "the breaches are told")
         await risk.post("/admin/cache", {"ttl_s": 30})
         risk.runtime.context.cache("market").clear()
-        risk.runtime.context.cache(monitor.RESULTS_CACHE).clear()
+        risk.runtime.context.cache(assessing.RESULTS_CACHE).clear()
         await monitor.sweep(risk.runtime.context)
         shown = (await risk.get("/v1/portfolios/golden")).json
         assert "market-analyzer" in shown["problem"]
@@ -322,6 +322,7 @@ async def test_results_are_bounded(
 
 
 async def test_a_stuck_sweep_makes_it_unhealthy(risk: Component) -> None:
+    await until(lambda: risk.state.sweeps > 0, "the first sweep is over")
     risk.state.swept_at -= 1_000
     risk.runtime.board.forget_report()
     answer = await risk.get("/health")

@@ -1,32 +1,20 @@
-"""Handlers, loop and self-test of drawdown-protection.
-
-Every observation is one transaction: the state is read, moved on and written, with its changes and their
-events. A portfolio is observed by one source: once somebody checks it here, the values that
-portfolio-risk-monitor sends of it are not counted any more, because a deposit would reach us on two ways at
-two times and one of them would look like a gain or a loss.
-"""
+"""Handlers, loop and self-test of drawdown-protection."""
 
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from alluse.domain.drawdown import (
     Observation,
     Rules,
-    drawdown_of,
     observe,
     restart,
     standing,
-    stop_new_entries,
 )
 from alluse.domain.errors import InvalidInputError
 from alluse.domain.reduction import confirmed, holdings_of, propose
 from alluse.runtime.context import Context
 from alluse.runtime.errors import CheckFailedError, NotFoundError
-from alluse.runtime.events import Event
 from alluse.runtime.service import Call, Check, Endpoint, Service, Task
 from alluse.schemas.common import Portfolio
 from alluse.schemas.drawdown import (
@@ -45,21 +33,21 @@ from alluse.schemas.drawdown import (
 )
 from alluse.schemas.protocol import Protocol
 from alluse.services.drawdown_protection import records
+from alluse.services.drawdown_protection.observing import (
+    State,
+    observation_of,
+    observe_and_save,
+    rules_of,
+    show_level,
+    take_ledger,
+    take_value,
+    tell,
+)
 from alluse.services.golden import expect
 from alluse.services.parameters import PROTOCOL_CHECK, Parameters
 
 BUDGET = "components.risk_management.monitoring_interval"
 KEY_INTERVAL = "components.risk_management.protection_interval_s"
-
-
-@dataclass(slots=True)
-class State:
-    """The protocol's parameters, when the last loop ended (monotonic seconds), and how many it saw."""
-
-    parameters: Parameters
-    looped_at: float
-    portfolios: int = 0
-    protected: int = 0
 
 
 async def open_state(context: Context[State]) -> State:
@@ -68,17 +56,12 @@ async def open_state(context: Context[State]) -> State:
     return State(Parameters(context.config), time.monotonic())
 
 
-def rules_of(protocol: Protocol) -> Rules:
-    """The rules with the account limits of the protocol."""
-    return Rules(account_limits={kind: rules.drawdown_limit for kind, rules in protocol.accounts.items()})
-
-
 async def check(call: Call[State], request: CheckRequest) -> CheckAnswer:
     at, rules = datetime.now(UTC), _rules(call)
     state = await call.context.store.write(
-        lambda db: _observe(call.context, db, request, request.cash_flow, at, rules)
+        lambda db: observe_and_save(call.context, db, request, request.cash_flow, at, rules)
     )
-    _gauges(call.context, state)
+    show_level(call.context, state)
     return standing(state, at, rules)
 
 
@@ -96,12 +79,12 @@ async def activate(call: Call[State], request: ActivateRequest) -> ActivateAnswe
 
     def work(db: sqlite3.Connection) -> ActivateAnswer:
         if not request.dry_run:
-            observed = _observe(call.context, db, portfolio, portfolio.cash_flow, at, rules, implied)
+            observed = observe_and_save(call.context, db, portfolio, portfolio.cash_flow, at, rules, implied)
             state, answer = propose(observed, portfolio.positions, {}, at, rules, dry_run=False)
             records.save(db, state)
             return answer
         known = records.load(db, portfolio.portfolio_id)
-        seen = _observation(known, portfolio, portfolio.cash_flow, at, implied)
+        seen = observation_of(known, portfolio, portfolio.cash_flow, at, implied)
         supposed, _ = observe(known, portfolio.portfolio_id, seen, rules)
         asked, answer = propose(supposed, portfolio.positions, {}, at, rules, dry_run=True)
         if known is not None and asked is not supposed:
@@ -121,12 +104,12 @@ async def report(call: Call[State], request: Portfolio) -> CheckAnswer:
     at, rules = datetime.now(UTC), _rules(call)
 
     def work(db: sqlite3.Connection) -> Protection:
-        state = confirmed(_observe(call.context, db, request, 0.0, at, rules), at)
+        state = confirmed(observe_and_save(call.context, db, request, 0.0, at, rules), at)
         records.save(db, state)
         return state
 
     state = await call.context.store.write(work)
-    _gauges(call.context, state)
+    show_level(call.context, state)
     return standing(state, at, rules)
 
 
@@ -153,74 +136,26 @@ async def reset(call: Call[State], request: ResetRequest) -> CheckAnswer:
         state, change = restart(before, at, request.by, request.reason)
         records.save(db, state, [change])
         if before.level is not ProtectionLevel.NONE:
-            _tell(call.context, db, state, change.model_copy(update={"kind": "ended"}), rules)
+            tell(call.context, db, state, change.model_copy(update={"kind": "ended"}), rules)
         return state
 
     state = await call.context.store.write(work)
     call.context.log.warning(
         "protection reset", portfolio=state.portfolio_id, by=request.by, reason=request.reason
     )
-    _gauges(call.context, state)
+    show_level(call.context, state)
     return standing(state, at, rules)
-
-
-async def take_value(context: Context[State], event: Event) -> None:
-    """A value that portfolio-risk-monitor measured of a portfolio that nobody checks here."""
-    portfolio_id, value = event.data.get("portfolio_id"), event.data.get("total_value")
-    if not isinstance(portfolio_id, str) or not isinstance(value, int | float):
-        return
-    peak, flows = event.data.get("peak_value"), float(event.data.get("net_flows") or 0.0)
-    at, rules = datetime.now(UTC), rules_of(context.state.parameters.protocol)
-
-    def work(db: sqlite3.Connection) -> Protection | None:
-        known = records.load(db, portfolio_id)
-        if known is not None and known.direct:
-            return None
-        flow = flows - known.net_flows if known else 0.0
-        seen = Observation(
-            float(value),
-            at,
-            peak=float(peak) if isinstance(peak, int | float) and peak > 0 else None,
-            cash_flow=flow,
-        )
-        state, changes = observe(known, portfolio_id, seen, rules)
-        state = state.model_copy(update={"net_flows": flows})
-        _save(context, db, state, changes, rules)
-        return state
-
-    state = await context.store.write(work)
-    if state is not None:
-        _gauges(context, state)
-
-
-async def take_ledger(context: Context[State], event: Event) -> None:
-    """Deposits and withdrawals that the ledger announces: `cash_flow` is USD by portfolio.
-
-    They are counted with the next value that is checked, unless that check names its own cash flow.
-    """
-    flows = event.data.get("cash_flow")
-    if not isinstance(flows, dict):
-        return
-    amounts = {str(name): float(usd) for name, usd in flows.items() if isinstance(usd, int | float)}
-
-    def note(db: sqlite3.Connection) -> None:
-        for portfolio_id, usd in amounts.items():
-            state = records.load(db, portfolio_id)
-            if state is not None:
-                pending = state.pending_flow + usd
-                records.save(db, state.model_copy(update={"pending_flow": pending}))
-
-    await context.store.write(note)
 
 
 async def loop(context: Context[State]) -> None:
     """Read every state: the store works, and the gauges tell of every portfolio after a restart."""
     states = await context.store.read(records.load_all)
     for state in states:
-        _gauges(context, state)
+        show_level(context, state)
     context.state.portfolios = len(states)
     context.state.protected = sum(state.level is not ProtectionLevel.NONE for state in states)
     context.state.looped_at = time.monotonic()
+    context.state.loops += 1
 
 
 def _rules(call: Call[State]) -> Rules:
@@ -232,83 +167,6 @@ def _known(db: sqlite3.Connection, portfolio_id: str) -> Protection:
     if state is None:
         raise NotFoundError(f"{portfolio_id} was never checked; POST /v1/check first")
     return state
-
-
-def _observation(
-    known: Protection | None, portfolio: Portfolio, cash_flow: float, at: datetime, implied_peak: float | None
-) -> Observation:
-    peaks = [peak for peak in (portfolio.peak_value, implied_peak) if peak is not None]
-    return Observation(
-        value=portfolio.total_value,
-        at=at,
-        peak=max(peaks, default=None),
-        cash_flow=cash_flow or (known.pending_flow if known else 0.0),
-        account_type=portfolio.account_type,
-        holdings=holdings_of(portfolio.positions) if portfolio.positions else None,
-    )
-
-
-def _observe(
-    context: Context[State],
-    db: sqlite3.Connection,
-    portfolio: Portfolio,
-    cash_flow: float,
-    at: datetime,
-    rules: Rules,
-    implied_peak: float | None = None,
-) -> Protection:
-    """Move a portfolio's state on by what the caller says, and write it with changes and events."""
-    known = records.load(db, portfolio.portfolio_id)
-    seen = _observation(known, portfolio, cash_flow, at, implied_peak)
-    state, changes = observe(known, portfolio.portfolio_id, seen, rules)
-    state = state.model_copy(update={"direct": True, "pending_flow": 0.0})
-    _save(context, db, state, changes, rules)
-    return state
-
-
-def _save(
-    context: Context[State],
-    db: sqlite3.Connection,
-    state: Protection,
-    changes: Sequence[Change],
-    rules: Rules,
-) -> None:
-    records.save(db, state, changes)
-    for change in changes:
-        _tell(context, db, state, change, rules)
-
-
-def _tell(
-    context: Context[State], db: sqlite3.Connection, state: Protection, change: Change, rules: Rules
-) -> None:
-    """Events of one change of level."""
-    portfolio_id = state.portfolio_id
-    if change.kind in ("activated", "escalated"):
-        found = {"portfolio_id": portfolio_id, "drawdown": change.drawdown, "level": change.to_level}
-        context.events.enqueue(db, "drawdown.detected", found, subject=portfolio_id)
-    context.events.enqueue(
-        db,
-        f"protection.{change.kind}",
-        {
-            "portfolio_id": portfolio_id,
-            "from": change.from_level,
-            "to": change.to_level,
-            "exposure_factor": rules.exposure_factor(change.to_level),
-            "stop_new_entries": stop_new_entries(state),
-            "drawdown": change.drawdown,
-        },
-        subject=portfolio_id,
-    )
-
-
-def _gauges(context: Context[Any], state: Protection) -> None:
-    labels = ("portfolio",)
-    context.metrics.gauge("alluse_drawdown_ratio", "Fall of a portfolio from its peak", labels).set(
-        drawdown_of(state.value, state.peak), portfolio=state.portfolio_id
-    )
-    context.metrics.gauge(
-        "alluse_protection_level", "0 none, 1 light, 2 moderate, 3 aggressive, 4 emergency", labels
-    ).set(state.level.rank, portfolio=state.portfolio_id)
 
 
 async def _check_loop(context: Context[State]) -> str:

@@ -1,24 +1,18 @@
-"""portfolio-optimizer: weights for an objective under constraints, and when moving to them pays.
+"""Handlers and self-test of portfolio-optimizer.
 
 Returns come from the caller or from market-analyzer. The means are estimates from the past: an answer's
 `expected_return` is what was optimised with and no forecast.
 """
 
-import hashlib
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from itertools import combinations
 
 import numpy as np
 
 from alluse.domain.covariance import Array, correlations
-from alluse.domain.errors import InsufficientDataError, UnknownSymbolError
+from alluse.domain.errors import InsufficientDataError
 from alluse.domain.estimates import LOOKBACK_DAYS, Estimates, estimate
 from alluse.domain.portfolio import Selected, Task, allowed_weights, frontier, select
 from alluse.domain.rebalance import Advice, advise
-from alluse.runtime.cache import Cache
 from alluse.runtime.context import Context
 from alluse.runtime.errors import NotFoundError
 from alluse.runtime.service import Call, Endpoint, Service
@@ -29,7 +23,6 @@ from alluse.schemas.portfolio import (
     FrontierAnswer,
     FrontierPoint,
     FrontierRequest,
-    MarketInput,
     MeanEstimate,
     Objective,
     OptimizeAnswer,
@@ -42,31 +35,21 @@ from alluse.schemas.portfolio import (
 )
 from alluse.services.golden import expect
 from alluse.services.golden_window import SYMBOLS, golden_returns
-from alluse.services.market_feed import known_symbols, returns_of
 from alluse.services.parameters import PROTOCOL_CHECK, Parameters
+from alluse.services.portfolio_optimizer.optimizing import (
+    DIGITS,
+    Market,
+    State,
+    best_weights,
+    by_symbol,
+    estimate_from,
+    read_market,
+    vector,
+)
 
 #: Milliseconds in which an optimisation should be answered.
 BUDGET_MS = 1000.0
 CLOSE, UNRELATED = 0.7, 0.1
-_DIGITS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Market:
-    """Returns (n × k) in the order of the request's symbols, and what they rest on."""
-
-    returns: Array
-    as_of: date | None
-    synthetic: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class State:
-    """Parameters, answers by what was asked, and the last answer of each portfolio (lost at a restart)."""
-
-    parameters: Parameters
-    answers: Cache[str, OptimizeAnswer]
-    latest: Cache[str, OptimizeAnswer]
 
 
 async def open_state(context: Context[State]) -> State:
@@ -74,8 +57,8 @@ async def open_state(context: Context[State]) -> State:
 
 
 async def optimize(call: Call[State], request: OptimizeRequest) -> OptimizeAnswer:
-    market = await _market(call.context, request, LOOKBACK_DAYS)
-    answer = await _optimize(call.context, request, market)
+    market = await read_market(call.context, request, LOOKBACK_DAYS)
+    answer = await best_weights(call.context, request, market)
     if request.portfolio_id is not None:
         call.state.latest.put(request.portfolio_id, answer)
         await call.context.events.emit(
@@ -93,11 +76,11 @@ async def optimize(call: Call[State], request: OptimizeRequest) -> OptimizeAnswe
 
 
 async def draw_frontier(call: Call[State], request: FrontierRequest) -> FrontierAnswer:
-    market = await _market(call.context, request, LOOKBACK_DAYS)
+    market = await read_market(call.context, request, LOOKBACK_DAYS)
     sectors = call.state.parameters.protocol.sectors
 
     def compute() -> tuple[Estimates, list[Selected]]:
-        estimates = _estimate(request, market)
+        estimates = estimate_from(request, market)
         allowed = allowed_weights(estimates.symbols, request.constraints, sectors)
         task = Task(Objective.MIN_VARIANCE, request.risk_free_rate)
         return estimates, frontier(estimates, task, allowed, request.constraints, request.n)
@@ -109,7 +92,7 @@ async def draw_frontier(call: Call[State], request: FrontierRequest) -> Frontier
                 expected_return=point.expected_return,
                 expected_volatility=point.volatility,
                 sharpe_ratio=point.sharpe,
-                weights=_by_symbol(request.symbols, point.weights),
+                weights=by_symbol(request.symbols, point.weights),
             )
             for point in points
         ],
@@ -121,7 +104,7 @@ async def draw_frontier(call: Call[State], request: FrontierRequest) -> Frontier
 
 
 async def correlate(call: Call[State], request: CorrelationRequest) -> CorrelationAnswer:
-    market = await _market(call.context, request, request.days)
+    market = await read_market(call.context, request, request.days)
     returns = market.returns[-request.days :]
     if len(returns) < 2:
         raise InsufficientDataError("symbols", "their returns share no two days")
@@ -138,7 +121,7 @@ async def correlate(call: Call[State], request: CorrelationRequest) -> Correlati
         above=[pair for pair in reversed(ordered) if pair.value > CLOSE],
         below=[pair for pair in ordered if pair.value < UNRELATED],
         matrix={
-            symbol: _by_symbol(request.symbols, row)
+            symbol: by_symbol(request.symbols, row)
             for symbol, row in zip(request.symbols, matrix, strict=True)
         },
         as_of=market.as_of,
@@ -148,13 +131,13 @@ async def correlate(call: Call[State], request: CorrelationRequest) -> Correlati
 
 
 async def rebalance(call: Call[State], request: RebalanceRequest) -> RebalanceAnswer:
-    market = await _market(call.context, request, LOOKBACK_DAYS)
+    market = await read_market(call.context, request, LOOKBACK_DAYS)
     target = request.target_weights
     if target is None:
-        target = (await _optimize(call.context, request, market)).weights
-    estimates = await call.context.compute(_estimate, request, market)
-    current = _vector(request.symbols, request.current_weights)
-    wanted = _vector(request.symbols, target)
+        target = (await best_weights(call.context, request, market)).weights
+    estimates = await call.context.compute(estimate_from, request, market)
+    current = vector(request.symbols, request.current_weights)
+    wanted = vector(request.symbols, target)
     advice = advise(current, wanted, estimates)
     answer = _rebalance_answer(request, market, advice, current, wanted)
     if advice.advised and request.portfolio_id is not None:
@@ -179,79 +162,6 @@ async def latest(call: Call[State], request: PortfolioPath) -> OptimizeAnswer:
     return found
 
 
-async def _market(context: Context[State], request: MarketInput, days: int) -> Market:
-    """The caller's returns, cut to their common length, or the shipped ones."""
-    if request.returns is not None:
-        length = min(len(request.returns[symbol]) for symbol in request.symbols)
-        columns = [
-            np.array(request.returns[symbol][len(request.returns[symbol]) - length :])
-            for symbol in request.symbols
-        ]
-        return Market(np.column_stack(columns), request.as_of, ())
-    if foreign := sorted(set(request.symbols) - await known_symbols(context)):
-        raise UnknownSymbolError("symbols", f"no data are shipped for {', '.join(foreign)}; give `returns`")
-    found = await returns_of(context, request.symbols, days, request.as_of)
-    order = [found.symbols.index(symbol) for symbol in request.symbols]
-    return Market(found.values[:, order], found.days[-1], tuple(sorted(found.synthetic)))
-
-
-def _estimate(request: OptimizeRequest, market: Market) -> Estimates:
-    return estimate(tuple(request.symbols), market.returns, request.mu, request.expected_returns)
-
-
-async def _optimize(context: Context[State], request: OptimizeRequest, market: Market) -> OptimizeAnswer:
-    state = context.state
-    sectors = state.parameters.protocol.sectors
-    content = f"{request.model_dump_json()}|{market.as_of}|{sorted(sectors.items())}"
-    key = hashlib.sha256(content.encode()).hexdigest()
-    found = state.answers.get(key)
-    if found is None:
-        started = time.monotonic()
-        found = await context.compute(_compute, request, market, sectors)
-        context.metrics.histogram(
-            "alluse_optimizer_seconds", "Duration of an optimisation", ("objective",)
-        ).observe(time.monotonic() - started, objective=request.objective)
-        state.answers.put(key, found)
-    return found
-
-
-def _compute(request: OptimizeRequest, market: Market, sectors: dict[str, str]) -> OptimizeAnswer:
-    estimates = _estimate(request, market)
-    allowed = allowed_weights(estimates.symbols, request.constraints, sectors)
-    task = Task(request.objective, request.risk_free_rate, request.target_return, request.target_risk)
-    found = select(estimates, task, allowed, request.constraints)
-    current = request.current_weights
-    turnover = None
-    if current is not None:
-        turnover = 0.5 * float(np.abs(found.weights - _vector(request.symbols, current)).sum())
-    return OptimizeAnswer(
-        portfolio_id=request.portfolio_id,
-        objective=request.objective,
-        weights=_by_symbol(request.symbols, found.weights),
-        expected_return=found.expected_return,
-        expected_volatility=found.volatility,
-        sharpe_ratio=found.sharpe,
-        risk_contributions=_by_symbol(request.symbols, found.contributions),
-        converged=found.converged,
-        status=_status(found),
-        constraints_satisfied=not found.violations,
-        active_constraints=list(found.active),
-        shrinkage=estimates.shrinkage,
-        mean_shrinkage=estimates.mean_shrinkage,
-        iterations=found.iterations,
-        as_of=market.as_of,
-        observations=estimates.days,
-        synthetic=list(market.synthetic),
-        turnover=turnover,
-    )
-
-
-def _status(found: Selected) -> str:
-    if found.violations:
-        return f"constraints broken: {', '.join(found.violations)}"
-    return "optimal" if found.converged else "not proved optimal"
-
-
 def _rebalance_answer(
     request: RebalanceRequest, market: Market, advice: Advice, current: Array, wanted: Array
 ) -> RebalanceAnswer:
@@ -260,7 +170,7 @@ def _rebalance_answer(
             symbol=symbol, from_weight=before, to_weight=after, usd=round((after - before) * request.value, 2)
         )
         for symbol, before, after in zip(request.symbols, current.tolist(), wanted.tolist(), strict=True)
-        if abs(after - before) > 10.0**-_DIGITS
+        if abs(after - before) > 10.0**-DIGITS
     ]
     return RebalanceAnswer(
         portfolio_id=request.portfolio_id,
@@ -271,22 +181,11 @@ def _rebalance_answer(
         cost=advice.cost,
         gain=advice.gain,
         net_gain=advice.net_gain,
-        weights=_by_symbol(request.symbols, wanted),
+        weights=by_symbol(request.symbols, wanted),
         trades=trades if advice.advised else [],
         as_of=market.as_of,
         synthetic=list(market.synthetic),
     )
-
-
-def _by_symbol(symbols: Sequence[str], values: Array) -> dict[str, float]:
-    return {symbol: round(float(value), _DIGITS) for symbol, value in zip(symbols, values, strict=True)}
-
-
-def _vector(symbols: Sequence[str], weights: dict[str, float]) -> Array:
-    """Weights in the order of the symbols, made to sum to exactly one."""
-    values = np.array([weights.get(symbol, 0.0) for symbol in symbols])
-    total = float(values.sum())
-    return values / total if total > 0 else values
 
 
 def golden() -> None:
