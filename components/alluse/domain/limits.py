@@ -15,6 +15,8 @@ from alluse.schemas.sizing import Blocked, Caps, SizeRequest
 
 #: The limit of a position that no cap binds: the fraction of the account that the factors leave.
 BY_KELLY = "kelly"
+#: The largest amount of money that a request may hold.
+LARGEST_BALANCE = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Limit:
 
     def balance_for(self, wanted: float) -> float | None:
         """The smallest balance that allows `wanted`; None when no balance does."""
-        if self.share > 0.0:
+        if self.share > 0.0 and self.scale > 0.0:
             return (wanted / self.scale + self.held) / self.share
         return 0.0 if self.at(0.0) >= wanted else None
 
@@ -59,7 +61,10 @@ class Limits:
         return tightest.name if tightest.at(self.balance) < wanted else BY_KELLY
 
     def smallest_balance(self, wanted: float, fraction: float) -> float | None:
-        """The smallest balance at which `fraction` of it and every cap reach `wanted`, holdings unchanged."""
+        """The smallest balance at which `fraction` of it and every cap reach `wanted`, holdings unchanged.
+
+        None when there is none, or it is larger than any account can be.
+        """
         if fraction <= 0.0:
             return None
         balances = [wanted / fraction]
@@ -68,7 +73,8 @@ class Limits:
             if balance is None:
                 return None
             balances.append(balance)
-        return max(balances)
+        smallest = max(balances)
+        return smallest if smallest <= LARGEST_BALANCE else None
 
     def caps(self) -> Caps:
         def known(name: str) -> float | None:

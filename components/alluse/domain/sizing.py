@@ -11,6 +11,7 @@ from math import floor, prod
 
 from alluse.domain import options
 from alluse.domain.capital import capital_per_share
+from alluse.domain.errors import InvalidInputError
 from alluse.domain.inputs import symbol_of, usable_volatility
 from alluse.domain.kelly import Growth, ShortOption, optimal_growth
 from alluse.domain.limits import Limits, find_limits
@@ -133,15 +134,21 @@ def read_market(request: SizeRequest) -> Market | Blocked:
 
 
 def build_option(request: SizeRequest, rules: AccountRules, market: Market) -> ShortOption:
-    """The option to be sold: strike from the delta and premium from the model, unless they are given."""
+    """The option to be sold: strike from the delta and premium from the model, unless they are given.
+
+    Raises InvalidInputError for prices that no market has.
+    """
     terms, spot = request.option, market.price
     years = terms.dte / options.DAYS_PER_YEAR
-    strike, premium = terms.strike, terms.premium
+    strike = terms.strike
     if strike is None:
         delta = rules.delta_band.middle if terms.target_delta is None else terms.target_delta
         strike = options.strike_from_delta(terms.type, spot, delta, years, request.r, market.implied)
-    if premium is None:
-        premium = options.price(terms.type, spot, strike, years, request.r, market.implied)
+    fair = options.price(terms.type, spot, strike, years, request.r, market.implied)
+    premium = fair if terms.premium is None else terms.premium
+    most = strike if terms.type is OptionType.PUT else spot
+    if premium > most:
+        raise InvalidInputError("option.premium", f"no {terms.type} is worth more than {most:.6g}")
     behind = capital_per_share(terms.type, request.basis, spot, strike, premium)
     return ShortOption(terms.type, spot, strike, terms.dte, premium, behind)
 

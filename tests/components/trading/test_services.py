@@ -261,6 +261,8 @@ async def test_the_four_fields_of_the_older_form_do_not_size_without_a_forecast(
         ({"account_balance": "NaN"}, ["account_balance"]),
         ({"option": {"dte": 0}}, ["option.dte"]),
         ({"option": {"strike": 90, "target_delta": 0.3}}, ["option"]),
+        ({"option": {"strike": 90, "premium": 91}}, ["option.premium"]),
+        ({"current_price": 1e-300}, ["spot"]),
         ({"exposure_factor": 2}, ["exposure_factor"]),
         ({"portfolio": {"portfolio_id": "p", "positions": {"KO": {"quantity": 1, "price": -1}}}}, ["portfolio.positions.0.price"]),
         ({"portfolio": {"portfolio_id": "p", "cash": 1e5, "positions": [
