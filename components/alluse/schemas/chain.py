@@ -5,17 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from alluse.schemas.common import (
-    DISCLAIMER,
-    Answer,
-    Day,
-    Fraction,
-    NonNegativeMoney,
-    PositiveMoney,
-    Request,
-    Symbol,
-    Volatility,
-)
+from alluse.schemas.base import DISCLAIMER, Answer, Request
+from alluse.schemas.common import Day, Fraction, NonNegativeMoney, PositiveMoney, Symbol, Volatility
 from alluse.schemas.market import DataSource, IvSource
 
 
@@ -34,7 +25,7 @@ class ChainEntry(Request):
         return self
 
 
-class ListedOption(Answer, allow_inf_nan=False):
+class ListedOption(Answer):
     """The entry of the given chain that was chosen, with the delta at its own volatility."""
 
     strike: float
@@ -54,7 +45,7 @@ class ChainRequest(Request):
     r: Annotated[float, Field(ge=0, le=0.5)] = 0.02
 
 
-class ChainAnswer(Answer, allow_inf_nan=False):
+class ChainAnswer(Answer):
     """A week's puts and calls of a symbol. No chain is observed anywhere in the shipped data: every quote
     is computed from one volatility and a smile, which `source` says."""
 

@@ -10,17 +10,15 @@ from typing import Annotated
 
 from pydantic import Field
 
+from alluse.schemas.base import DISCLAIMER, Answer, Request
 from alluse.schemas.chain import ChainEntry, ListedOption
 from alluse.schemas.common import (
-    DISCLAIMER,
     AccountType,
-    Answer,
     Condition,
     Day,
     Fraction,
     OptionType,
     PositiveMoney,
-    Request,
     RiskLevel,
     Symbol,
     Volatility,
@@ -84,7 +82,7 @@ class Adjustment(Answer):
     delta_points: int
 
 
-class ExpectedMetrics(Answer, allow_inf_nan=False):
+class ExpectedMetrics(Answer):
     """Probabilities are risk-neutral, from the implied volatility. `expected_value` is premium less the
     value at the forecast volatility; `theta_per_day` is what the seller earns while nothing moves."""
 
@@ -94,13 +92,13 @@ class ExpectedMetrics(Answer, allow_inf_nan=False):
     theta_per_day: float | None
 
 
-class RiskAssessment(Answer, allow_inf_nan=False):
+class RiskAssessment(Answer):
     overall_risk_level: RiskLevel
     assignment_probability: Fraction | None
     trend_risk: RiskLevel
 
 
-class Alternative(Answer, allow_inf_nan=False):
+class Alternative(Answer):
     """A neighbouring delta that the bounds allow."""
 
     delta: Fraction
@@ -109,7 +107,7 @@ class Alternative(Answer, allow_inf_nan=False):
     prob_itm: Fraction | None
 
 
-class SelectAnswer(Answer, allow_inf_nan=False):
+class SelectAnswer(Answer):
     """The delta that the rules select; strike and price where spot and volatility are known."""
 
     account_type: AccountType
@@ -141,7 +139,7 @@ class SelectBatchRequest(Request):
     requests: Annotated[list[SelectRequest], Field(min_length=1, max_length=50)]
 
 
-class SelectBatchAnswer(Answer, allow_inf_nan=False):
+class SelectBatchAnswer(Answer):
     """`diversification` is the entropy of the ranges over its maximum (log₂ 4); `mean_risk` runs from 1
     (all Conservative) to 4 (all Very_Aggressive)."""
 

@@ -10,10 +10,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from alluse.schemas.base import DISCLAIMER, Answer, Request
 from alluse.schemas.common import (
-    DISCLAIMER,
     MAX_BARS,
-    Answer,
     Bar,
     Bars,
     Condition,
@@ -21,7 +20,6 @@ from alluse.schemas.common import (
     Fraction,
     IvRegime,
     PositiveMoney,
-    Request,
     Symbol,
     TrendStrength,
     Volatility,
@@ -93,7 +91,7 @@ class DataSource(Answer):
     last_bar: date | None
 
 
-class VolatilityAnalysis(Answer, allow_inf_nan=False):
+class VolatilityAnalysis(Answer):
     """Yearly volatilities. `percentile` ranks today's value among the last 252 of `percentile_of`."""
 
     implied_volatility: float
@@ -108,7 +106,7 @@ class VolatilityAnalysis(Answer, allow_inf_nan=False):
     atr_14: float | None
 
 
-class TrendAnalysis(Answer, allow_inf_nan=False):
+class TrendAnalysis(Answer):
     """`strength_score` is R² of the log closes against time over 50 days."""
 
     direction: Direction
@@ -117,7 +115,7 @@ class TrendAnalysis(Answer, allow_inf_nan=False):
     moving_averages: dict[str, float]
 
 
-class MomentumAnalysis(Answer, allow_inf_nan=False):
+class MomentumAnalysis(Answer):
     rsi: Annotated[float, Field(ge=0, le=100)]
     roc_10: float
     direction: Direction
@@ -125,7 +123,7 @@ class MomentumAnalysis(Answer, allow_inf_nan=False):
     is_oversold: bool
 
 
-class VolumeAnalysis(Answer, allow_inf_nan=False):
+class VolumeAnalysis(Answer):
     ratio: float
     condition: VolumeCondition
     is_unusual: bool
@@ -139,7 +137,7 @@ class Scores(Answer):
     chop: int
 
 
-class Recommendations(Answer, allow_inf_nan=False):
+class Recommendations(Answer):
     """What the rules suggest. Without a `delta_band` the account's own band holds."""
 
     strategy: Strategy
@@ -148,7 +146,7 @@ class Recommendations(Answer, allow_inf_nan=False):
     notes: list[str]
 
 
-class MarketAnalysis(Answer, allow_inf_nan=False):
+class MarketAnalysis(Answer):
     """Everything known about a symbol on a day.
 
     With `quality` insufficient_data every reading is null: nothing was computed and nothing is suggested.
@@ -202,7 +200,7 @@ class SummaryRequest(Request):
     as_of: Day | None = None
 
 
-class MarketSummary(Answer, allow_inf_nan=False):
+class MarketSummary(Answer):
     """The market over several symbols; those without enough data are named and do not count."""
 
     as_of: date | None
@@ -244,7 +242,7 @@ class ReturnsRequest(Request):
     as_of: Day | None = None
 
 
-class ReturnsAnswer(Answer, allow_inf_nan=False):
+class ReturnsAnswer(Answer):
     """Daily simple returns of the adjusted closes on the dates that all symbols share, oldest first."""
 
     dates: list[date]
@@ -299,7 +297,7 @@ class WeekType(StrEnum):
     IDLE = "W-IDL"
 
 
-class WeekAnswer(Answer, allow_inf_nan=False):
+class WeekAnswer(Answer):
     """The week's type and the move that decided it, a fraction of strike or cost basis."""
 
     week_type: WeekType

@@ -8,17 +8,15 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from alluse.schemas.base import DISCLAIMER, Answer, Request
 from alluse.schemas.common import (
-    DISCLAIMER,
     AccountType,
-    Answer,
     Condition,
     Day,
     Fraction,
     OptionType,
     Portfolio,
     PositiveMoney,
-    Request,
     RiskAppetite,
     Symbol,
     Volatility,
@@ -108,7 +106,7 @@ class SizeRequest(Request):
     r: Rate = 0.02
 
 
-class Kelly(Answer, allow_inf_nan=False):
+class Kelly(Answer):
     """`edge` is the expected return on capital of one trade, `f_star` the growth-optimal share of the
     account, `used_fraction` the share after all factors and before the caps."""
 
@@ -117,7 +115,7 @@ class Kelly(Answer, allow_inf_nan=False):
     used_fraction: float
 
 
-class Factors(Answer, allow_inf_nan=False):
+class Factors(Answer):
     """Multipliers of f_star; `multipliers` is the product of those from condition to protection."""
 
     kelly_fraction: float
@@ -131,7 +129,7 @@ class Factors(Answer, allow_inf_nan=False):
     multipliers: float
 
 
-class Caps(Answer, allow_inf_nan=False):
+class Caps(Answer):
     """Most capital (USD) that each limit leaves for the position; null where the limit does not apply."""
 
     position: float
@@ -143,14 +141,14 @@ class Caps(Answer, allow_inf_nan=False):
     user: float | None
 
 
-class CapitalPerContract(Answer, allow_inf_nan=False):
+class CapitalPerContract(Answer):
     """USD that one contract ties up on either basis."""
 
     margin: float
     cash_secured: float
 
 
-class SizedOption(Answer, allow_inf_nan=False):
+class SizedOption(Answer):
     """The option that was sized; prices per share."""
 
     type: OptionType
@@ -162,7 +160,7 @@ class SizedOption(Answer, allow_inf_nan=False):
     capital_per_share: float
 
 
-class SizeAnswer(Answer, allow_inf_nan=False):
+class SizeAnswer(Answer):
     """Capital and contracts. Zero is an answer; `blocked_by` says why.
 
     `position_size` is the capital that the rules allow, `capital_used` what whole contracts take of it.
