@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.cluster import addons, appimages, cache, engine, follow, kindcluster, paths, programs
+from tools.cluster import addons, appimages, bringup, cache, engine, follow, kindcluster, paths, programs
 from tools.cluster.appimages import Reference
 from tools.cluster.engine import Engine
 from tools.cluster.steps import Background, Progress, Step, StepError, main_guard
@@ -145,8 +145,7 @@ def _up_own(progress: Progress) -> tuple[Target, list[str]]:
             return appimages.build_all(step, container_engine)
 
     building = Background(build_images)
-    with progress.step("cluster") as step:
-        cluster = kindcluster.ensure(step, container_engine, CLUSTER)
+    cluster = bringup.ensure_cluster(progress, container_engine, CLUSTER)
 
     def install_addons() -> None:
         with progress.step("storage and metrics") as step:
@@ -276,7 +275,7 @@ def down(context: str, caches: bool, yes: bool) -> int:
     if caches:
         with progress.step("caches") as step:
             cache.remove_tree(paths.cache_root())
-            step.note(str(paths.cache_root()))
+            step.note(f"{paths.cache_root()}; Go's own caches are Go's: go clean -cache -modcache")
     else:
         progress.say(
             f"\nThe caches stay ({paths.cache_root()}); `python3 -m tools.demo down --caches` removes them."

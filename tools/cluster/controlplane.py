@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import os
 import secrets
 import signal
 import socket
@@ -298,14 +297,3 @@ class ControlPlane:
         log = self.log(name)
         text = log.read_text(errors="replace") if log.exists() else ""
         return StepError(f"control plane: {name} {what}\n{tail(text)}\n    log: {log}")
-
-
-def alive(pid: int) -> bool:
-    """Whether a process with this number exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

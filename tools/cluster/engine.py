@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.cluster import cache, debian, machine, paths
-from tools.cluster.controlplane import alive
+from tools.cluster.machine import alive
 from tools.cluster.steps import Step
 
 #: Short, because sockets below it have a length limit; gone after a reboot, as the engine is.

@@ -254,13 +254,9 @@ def build(step: Step, binaries: Iterable[str]) -> dict[str, Path]:
     for name in binaries:
         by_tool.setdefault(_TOOL_OF[name].name, []).append(name)
     found: dict[str, Path] = {}
-    built: list[str] = []
     for tool_name, names in by_tool.items():
         directory, new = _build(step, TOOLS[tool_name], names)
-        built += new
         found |= {name: directory / name for name in names}
         if new:
             step.say(f"    {step.name}: built {', '.join(new)}")
-    if not built:
-        step.note("all in the cache")
     return found

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.cluster import cache, gotools, machine, nodeimage, paths, programs, registry
+from tools.cluster import machine, paths, programs, registry
 from tools.cluster.engine import Engine
 from tools.cluster.steps import Step, StepError
 
@@ -114,15 +114,6 @@ def choose_node_image(step: Step, container_engine: Engine) -> tuple[bool, str]:
     return False, "the stock node image cannot be pulled"
 
 
-def node_image(step: Step, container_engine: Engine) -> tuple[str, bool]:
-    """The node image to use, and whether it is ours; ours is built if it must be."""
-    stock, reason = choose_node_image(step, container_engine)
-    step.note(reason)
-    if stock:
-        return STOCK_NODE_IMAGE, False
-    return nodeimage.ensure(step, container_engine, gotools.build(step, nodeimage.BINARIES)), True
-
-
 def _record(name: str) -> Path:
     return paths.state_root() / "clusters" / f"{name}.json"
 
@@ -225,14 +216,3 @@ def delete(step: Step, container_engine: Engine | None, name: str) -> None:
         step.run([kind, "delete", "cluster", "--name", name], env=container_engine.environment)
     paths.kubeconfig(name).unlink(missing_ok=True)
     _record(name).unlink(missing_ok=True)
-
-
-def ensure(step: Step, container_engine: Engine, name: str, nodes: int = 1) -> KindCluster:
-    """A healthy cluster of that name, made if need be."""
-    with cache.lock(f"cluster-{name}", step.waiting):
-        found = existing(step, container_engine, name, nodes)
-        if found is not None:
-            step.note("it is there and healthy")
-            return found
-        image, own_image = node_image(step, container_engine)
-        return create(step, container_engine, name, image, own_image, nodes)

@@ -23,3 +23,12 @@ def cgroup_v1() -> bool:
     """Whether the kubelet must be told to accept the older cgroup hierarchy."""
     root = Path("/sys/fs/cgroup")
     return root.exists() and not (root / "cgroup.controllers").exists()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process with this number runs. One that has ended but was not waited for does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
