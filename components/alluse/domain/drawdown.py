@@ -28,6 +28,8 @@ from alluse.schemas.drawdown import Change, CheckAnswer, Episode, Holding, Prote
 TOLERANCE = 1e-9
 #: Below half a cent there is nothing that a cash flow could be compared with.
 SMALLEST_VALUE = 0.005
+#: No peak is beyond a thousand times the largest value that can be reported.
+LARGEST_PEAK = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def moved_peak(peak: float, value: float, cash_flow: float) -> float:
     if cash_flow == 0:
         return peak
     if before >= SMALLEST_VALUE:
-        return max(peak * (value / before), 0.0)
+        return min(max(peak * (value / before), 0.0), LARGEST_PEAK)
     return max(peak + cash_flow, 0.0)
 
 

@@ -21,6 +21,8 @@ from alluse.schemas.portfolio import MeanEstimate
 
 LEAST_DAYS = 60
 LOOKBACK_DAYS = 252
+#: Smallest eigenvalue, relative to the largest, of a covariance that can be inverted.
+_DEPENDENT = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ def estimate(
         raise InsufficientDataError("symbols", f"{', '.join(still)} did not move on any day")
     shrunk = ledoit_wolf(recent)
     covariance = shrunk.covariance * TRADING_DAYS
+    spectrum = np.linalg.eigvalsh(covariance)
+    if spectrum[0] <= _DEPENDENT * spectrum[-1]:
+        raise InvalidInputError("symbols", "the returns of some determine those of others; leave one out")
     historical = recent.mean(axis=0) * TRADING_DAYS
     weight = 0.0
     if mode is MeanEstimate.GIVEN:

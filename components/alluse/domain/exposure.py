@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import sqrt
 
-from alluse.domain.errors import DomainError
+from alluse.domain.errors import DomainError, InvalidInputError
 from alluse.domain.options import DAYS_PER_YEAR, greeks, implied_volatility
 from alluse.schemas.common import CONTRACT_SIZE, OptionType, Position, PositionKind
 
@@ -68,10 +68,15 @@ def leg(position: Position, *, spot: float | None, sigma: float | None, as_of: d
         return Leg(position.symbol, kind, position.quantity, position.price, value, 1.0)
     assumed: list[str] = []
     units = position.quantity * CONTRACT_SIZE
-    strike = position.strike
-    if strike is None:
-        strike = spot if spot is not None else position.price
+    if position.strike is not None:
+        strike = position.strike
+    elif spot is not None:
+        strike = spot
         assumed.append("strike")
+    else:
+        raise InvalidInputError(
+            "positions", f"the {kind.value} on {position.symbol} needs a strike: its underlying has no price"
+        )
     if spot is None:
         spot = strike
         assumed.append("spot")

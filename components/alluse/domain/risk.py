@@ -45,11 +45,15 @@ from alluse.schemas.risk import (
     ValueAtRisk,
 )
 
+#: Ratios to less than a cent say nothing.
+SMALLEST_TOTAL = 0.01
 VAR_DAYS = 252
 LEAST_HISTORICAL_DAYS = 250
 CORRELATION_DAYS = 63
 #: Returns that end earlier than this before the day of the question say little about it.
 STALE_DAYS = 7
+#: Growth of one day beyond which a path only overflows.
+LARGEST_GROWTH = 11.0
 #: Share of a day's volume that can be traded without moving the price.
 VOLUME_SHARE = 0.10
 
@@ -69,8 +73,8 @@ def assess(
     """
     limits = limits or Limits()
     total = request.total_value
-    if total <= 0:
-        raise InvalidInputError("total_value", f"must be positive to speak of risk, but is {total:.2f}")
+    if total < SMALLEST_TOTAL:
+        raise InvalidInputError("total_value", f"must be at least a cent to speak of risk, not {total:.4g}")
     as_of = request.as_of or history.last_date
     book = read_book(request, history, as_of=as_of, rate=rate)
     unexplained = not request.positions and abs(total - request.cash) > TOTAL_TOLERANCE * total
@@ -180,7 +184,8 @@ class _Model:
         """Largest fall from a peak that today's weights would have had; null without full history."""
         if self._given or self._book.unmeasured:
             return None
-        return deepest_fall(np.concatenate([[1.0], np.cumprod(np.maximum(1.0 + self._path, 0.0))]))
+        growth = np.clip(1.0 + self._path, 0.0, LARGEST_GROWTH)
+        return deepest_fall(np.concatenate([[1.0], np.cumprod(growth)]))
 
     def correlation(self) -> tuple[float | None, CorrelationPair | None]:
         """Average correlation weighted by the product of exposures, and the largest of a pair."""

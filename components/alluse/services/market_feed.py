@@ -14,8 +14,9 @@ import numpy as np
 
 from alluse.domain.book import LEAST_DAYS, History, empty_history
 from alluse.domain.covariance import Array
+from alluse.domain.errors import InsufficientDataError
 from alluse.runtime.context import Context
-from alluse.runtime.peers import PeerError
+from alluse.runtime.peers import PeerError, PeerRefusedError
 from alluse.schemas.market import BarsAnswer, ReturnsAnswer, SymbolsAnswer
 
 MARKET = "market-analyzer"
@@ -26,6 +27,8 @@ LOOKBACK_DAYS = 252
 VOLUME_DAYS = 20
 #: Calendar days that surely hold 20 trading days.
 _VOLUME_WINDOW = timedelta(days=45)
+#: How market-analyzer says that it has too few data.
+_NO_DATA = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,10 @@ async def known_symbols(context: Context[Any]) -> frozenset[str]:
 
 
 async def returns_of(context: Context[Any], symbols: Sequence[str], days: int, as_of: date | None) -> Returns:
-    """Returns of symbols that are all known, at most `days` of them. Raises PeerError."""
+    """Returns of symbols that are all known, at most `days` of them.
+
+    Raises PeerError, and InsufficientDataError where their data begin after `as_of` or never meet.
+    """
     key = ("returns", tuple(symbols), days, as_of)
     cache = context.cache("market")
     found: Returns | None = cache.get(key)
@@ -86,6 +92,8 @@ async def market_history(context: Context[Any], symbols: Sequence[str], as_of: d
             _index(context, as_of, known),
             asyncio.gather(*(_quote(context, symbol, as_of) for symbol in wanted)),
         )
+    except InsufficientDataError:
+        return MarketHistory(empty_history(today))
     except PeerError as error:
         return MarketHistory(empty_history(today), str(error))
     if len(returns.days) < LEAST_DAYS:
@@ -104,7 +112,12 @@ async def market_history(context: Context[Any], symbols: Sequence[str], as_of: d
 
 async def _ask(context: Context[Any], symbols: Sequence[str], days: int, as_of: date | None) -> ReturnsAnswer:
     query = {"symbols": ",".join(symbols), "days": days, "as_of": as_of}
-    return await context.peers.get(MARKET, "/v1/returns", ReturnsAnswer, query=query)
+    try:
+        return await context.peers.get(MARKET, "/v1/returns", ReturnsAnswer, query=query)
+    except PeerRefusedError as error:
+        if error.status != _NO_DATA:
+            raise
+        raise InsufficientDataError("as_of", error.problem.detail if error.problem else str(error)) from None
 
 
 async def _index(context: Context[Any], as_of: date | None, known: frozenset[str]) -> Returns | None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from alluse.domain.book import History, empty_history
 from alluse.domain.errors import InsufficientDataError, InvalidInputError
@@ -281,7 +282,7 @@ def test_more_contracts_never_lower_the_simulated_loss(contracts: float, more: f
 
 def test_what_is_not_said_of_an_option_is_assumed_carefully_and_named() -> None:
     bare = {"symbol": "AAA", "kind": "put", "quantity": -1, "price": 2.0}
-    found = assess(request(bare, cash=60_000), history())
+    found = assess(request(bare, cash=60_000), history(spots={"AAA": 100.0}))
     assert found.data_quality is DataQuality.PARTIAL
     assert {"AAA: strike", "AAA: expiry"} <= set(found.data.assumptions)
     assert found.overall_risk_level is not RiskLevel.LOW
@@ -315,3 +316,50 @@ def test_the_body_may_be_wrapped_but_not_both() -> None:
     assert AssessRequest.model_validate({"portfolio": inner, "method": "parametric"}).cash == 10
     with pytest.raises(ValueError, match="cash given both"):
         AssessRequest.model_validate({"portfolio": inner, "cash": 1})
+
+
+def test_an_option_without_strike_and_price_of_its_underlying_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="needs a strike"):
+        assess(
+            request({"symbol": "AAA", "kind": "put", "quantity": -1, "price": 2.0}, cash=60_000), history()
+        )
+
+
+def test_returns_that_end_long_before_the_day_are_partial() -> None:
+    held = request(stock("AAA", 100), cash=99_900).model_copy(update={"as_of": date(2024, 6, 26)})
+    volumes = dict.fromkeys(SYMBOLS, 1e9)
+    stale = assess(held, history(dollar_volumes=volumes))
+    assert stale.data_quality is DataQuality.PARTIAL
+    assert stale.data.assumptions == ["returns end on 2024-06-18"]
+    assert stale.overall_risk_level is RiskLevel.MEDIUM
+    fresh = assess(held.model_copy(update={"as_of": date(2024, 6, 25)}), history(dollar_volumes=volumes))
+    assert fresh.overall_risk_level is RiskLevel.LOW
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(SYMBOLS), st.floats(-1e12, 1e12), st.sampled_from(["stock", "put", "call"])
+        ),
+        max_size=6,
+    ),
+    st.floats(-1e12, 1e12),
+)
+def test_extreme_books_are_answered_or_refused(legs: list[tuple[str, float, str]], cash: float) -> None:
+    positions = [
+        {"symbol": symbol, "kind": kind, "quantity": value / 1e6, "price": 1e3, "strike": 1e3, "expiry": DAY}
+        | {"market_value": value}
+        for symbol, value, kind in legs
+    ]
+    try:
+        asked = request(*positions, cash=cash)
+    except ValidationError:
+        return
+    try:
+        found = assess(asked, history(spots={"AAA": 1e-3, "BBB": 1e9}))
+    except InvalidInputError:
+        assert asked.total_value < 0.01
+        return
+    assert 0 <= found.risk_score <= 1
+    assert np.isfinite(found.concentration.largest_weight)
+    assert found.max_drawdown is None or 0 <= found.max_drawdown <= 1

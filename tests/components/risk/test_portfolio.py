@@ -188,6 +188,9 @@ def test_estimates_need_days_that_move() -> None:
     flat[:, 1] = 0
     with pytest.raises(InsufficientDataError, match="S01 did not move"):
         estimate(NAMES[:3], flat, MeanEstimate.SHRUNK)
+    twins = np.tile(np.array([[0.01, 0.01], [-0.01, -0.01]]), (50, 1))
+    with pytest.raises(InvalidInputError, match="leave one out"):
+        estimate(NAMES[:2], twins, MeanEstimate.SHRUNK)
     with pytest.raises(InvalidInputError, match="expected_returns"):
         estimate(NAMES[:3], random_returns(1, 100, 3), MeanEstimate.GIVEN, {"S00": 0.1})
     given_means = estimate(NAMES[:2], random_returns(1, 100, 2), MeanEstimate.GIVEN, {"S00": 0.1, "S01": 0.2})

@@ -150,6 +150,8 @@ async def test_unknown_symbols_and_short_returns(market: Component, optimizer: C
     answer = await optimizer.post("/v1/optimize", asked(symbols=["AAPL", "MSFT", "ZZZZ"]))
     assert answer.status == 404
     assert "ZZZZ" in answer.json["detail"]
+    early = await optimizer.post("/v1/optimize", asked(as_of="1985-01-01"))
+    assert early.status == 409
     short = {symbol: values[:59] for symbol, values in given_returns().items()}
     assert (await optimizer.post("/v1/optimize", asked(returns=short))).status == 409
 

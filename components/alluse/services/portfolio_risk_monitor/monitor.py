@@ -123,7 +123,8 @@ async def test_back(call: Call[State], request: BacktestQuery) -> Backtest:
     found = await returns_of(call.context, symbols, WINDOW + request.days, as_of)
     history = History(found.symbols, found.values, found.days[-1])
     book = read_book(portfolio, history, as_of=as_of or found.days[-1], rate=RATE)
-    weights = np.array([book.weights[book.known.index(symbol)] for symbol in found.symbols])
+    exposed = dict(zip(book.known, book.weights, strict=True))
+    weights = np.array([exposed.get(symbol, 0.0) for symbol in found.symbols])
     result = await call.context.compute(backtest, found.values, weights, request.level, request.method)
     return Backtest(
         portfolio_id=request.portfolio_id,
