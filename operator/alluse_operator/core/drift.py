@@ -64,6 +64,7 @@ def _differences(kind: str, want: Any, have: Any, path: str, field: str) -> Iter
             yield path
         return
     if isinstance(want, Mapping):
+        have = {} if have is None else have
         if not isinstance(have, Mapping):
             yield path
             return

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from alluse_operator.api.names import object_name
+from alluse_operator.api.status import ComponentState
 from alluse_operator.core import history
 from alluse_operator.core.desired import Component, System
 from alluse_operator.core.history import Attempt
@@ -105,14 +106,15 @@ class Sight:
 
     @cached_property
     def began_at(self) -> datetime:
-        """When the present start began: of the workload, or of its newest revision's first pod."""
-        if self.workload is None:
-            return self.now
-        if self.asked:
-            return min(p.created_at for p in self.asked)
-        if self.live and self.workload.rollout_started_at is not None:
-            return max(self.workload.created_at, self.workload.rollout_started_at)
-        return self.workload.created_at
+        """When the present start began: with the first pod that is still to become ready; before there is one,
+        when the status first spoke of the start; failing that, with the workload."""
+        if self.unready:
+            return min(p.created_at for p in self.unready)
+        before = self.previous
+        if before is not None:
+            said = before.since if before.state is ComponentState.STARTING else None
+            return said or self.now
+        return self.workload.created_at if self.workload is not None else self.now
 
     @cached_property
     def attempts(self) -> tuple[Attempt, ...]:

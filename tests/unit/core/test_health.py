@@ -1,0 +1,327 @@
+"""Each rule of health as a row: what the cluster shows, what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from alluse_operator.api.names import RECOVERY_ANNOTATION, REVISION_ANNOTATION
+from alluse_operator.api.spec import ComponentType
+from alluse_operator.core import history
+from alluse_operator.core.desired import Health
+from alluse_operator.core.health import assess
+from alluse_operator.core.history import Attempt
+from alluse_operator.core.observed import ProbeOutcome, ProbeReading
+from alluse_operator.core.plan import Assessment
+from alluse_operator.core.sight import see
+from builders import at, built_of, make_event, make_live, make_pod, make_resource, make_snapshot, stamp
+from desired_values import make_component, make_system
+
+HEALTH = Health(path="/health", period=timedelta(seconds=3), unhealthy_after=3)
+WEB = make_component("web", health=HEALTH, start_deadline=timedelta(seconds=60))
+JOB = make_component("web", kind=ComponentType.JOB, start_deadline=timedelta(seconds=60))
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is seen, and what shall be said of it."""
+
+    says: str
+    pods: tuple[Mapping[str, Any], ...] = ()
+    status: Mapping[str, Any] | None = None
+    """Status of the workload; None: there is no workload."""
+    probe: tuple[ProbeOutcome, int] | None = None
+    probe_at: float = 100
+    previous: Mapping[str, Any] | None = None
+    revision: str = ""
+    attempt: Attempt | None = None
+    event: str = ""
+    component: Any = WEB
+    deleting: bool = False
+    healthy: bool = False
+    started: bool = False
+    suspect: bool = False
+    since: float | None = None
+    recheck: float | None = None
+    text: str = ""
+
+
+READY = {"running": at(2), "ready": at(5)}
+RUNNING = {"running": at(2)}
+WAS_HEALTHY = {"name": "web", "state": "Healthy", "startSeconds": 5, "since": stamp(at(5))}
+CRASH = ("Error", 137, at(95))
+
+CASES: Mapping[str, Case] = {
+    "nothing is there": Case("Waiting Created"),
+    "workload without pods": Case("Starting Created", status={}, recheck=160, previous={"state": "Starting"}),
+    "workload is being deleted": Case("Stopping Stopping", status={}, deleting=True),
+    "pod is running, not ready": Case("Starting NotYetReady", (RUNNING,), {}, recheck=60, component=WEB),
+    "pod is ready": Case("Healthy Healthy", (READY,), {}, healthy=True, started=True, since=5),
+    "ready and the probe is good": Case(
+        "Healthy Healthy", (READY,), {}, (ProbeOutcome.GOOD, 0), healthy=True, started=True
+    ),
+    "one failed probe is no verdict, but nobody starts on it": Case(
+        "Healthy Healthy", (READY,), {}, (ProbeOutcome.FAILED, 1), started=True
+    ),
+    "three failed probes": Case(
+        "Unhealthy ProbeFailed",
+        (READY,),
+        {},
+        (ProbeOutcome.FAILED, 3),
+        started=True,
+        suspect=True,
+        text="HTTP 500",
+    ),
+    "failed probes that are too old say nothing": Case(
+        "Healthy Healthy", (READY,), {}, (ProbeOutcome.FAILED, 3), 80, healthy=True, started=True
+    ),
+    "no news of a pod that failed its probes": Case(
+        "Unknown ProbeFailed",
+        (READY,),
+        {},
+        previous={**WAS_HEALTHY, "state": "Unhealthy", "reason": "ProbeFailed", "since": stamp(at(50))},
+        started=True,
+    ),
+    "the probe says degraded": Case(
+        "Degraded ReportsDegraded",
+        (READY,),
+        {},
+        (ProbeOutcome.DEGRADED, 0),
+        healthy=True,
+        started=True,
+        text="HTTP 500",
+    ),
+    "generation not seen yet": Case(
+        "Healthy Healthy", (READY,), {"observedGeneration": 0}, started=True, healthy=False
+    ),
+    "workload of another revision": Case("Healthy Healthy", (READY,), {}, revision="old"),
+    "good, but not for long enough": Case(
+        "Starting Settling",
+        ({"running": at(90), "ready": at(98)},),
+        {},
+        component=replace(WEB, health=replace(HEALTH, healthy_for=timedelta(seconds=5))),
+        started=True,
+        recheck=103,
+    ),
+    "image cannot be pulled": Case(
+        "Unhealthy ImagePullFailed", ({"waiting": ("ErrImagePull", "no such tag")},), {}, text="no such tag"
+    ),
+    "image pull is backed off": Case(
+        "Unhealthy ImagePullFailed", ({"waiting": ("ImagePullBackOff", "")},), {}
+    ),
+    "a secret is missing": Case(
+        "Unhealthy ContainerConfigError", ({"waiting": ("CreateContainerConfigError", "secret x")},), {}
+    ),
+    "crash loop": Case(
+        "Unhealthy CrashLoop",
+        (
+            {
+                "waiting": ("CrashLoopBackOff", "back-off 40s"),
+                "ended": CRASH,
+                "restarts": 4,
+                "phase": "Running",
+            },
+        ),
+        {},
+        since=95,
+        text="code 137, 4 restarts",
+    ),
+    "crashed a moment ago": Case(
+        "Unhealthy Crashed", ({"ended": CRASH, "restarts": 0, "lost_ready": at(95)},), {}, since=95
+    ),
+    "crashed and runs again": Case(
+        "Recovering Crashed",
+        ({"running": at(97), "ended": CRASH, "restarts": 1, "lost_ready": at(95), "started": False},),
+        {},
+        since=97,
+        recheck=157,
+        text="restart 1",
+    ),
+    "runs again for long and is not ready": Case(
+        "Unhealthy StartDeadlineExceeded",
+        ({"running": at(30), "ended": CRASH, "restarts": 1, "lost_ready": at(29), "started": False},),
+        {},
+        suspect=True,
+    ),
+    "lost its readiness a moment ago": Case(
+        "Unhealthy NotReady",
+        ({"running": at(2), "lost_ready": at(95)},),
+        {},
+        started=True,
+        since=95,
+        recheck=104,
+    ),
+    "lost its readiness for good": Case(
+        "Unhealthy NotReady",
+        ({"running": at(2), "lost_ready": at(90)},),
+        {},
+        started=True,
+        since=90,
+        suspect=True,
+    ),
+    "no node has room": Case(
+        "Starting Unschedulable",
+        ({"unscheduled": ("0/1 nodes: insufficient memory", at(80))},),
+        {},
+        recheck=140,
+        text="insufficient memory",
+    ),
+    "no node has room for too long": Case(
+        "Unhealthy Unschedulable", ({"unscheduled": ("0/1 nodes", at(10))},), {}, since=10
+    ),
+    "quota refuses the pods": Case(
+        "Unhealthy PodRefused",
+        status={
+            "conditions": [
+                {
+                    "type": "ReplicaFailure",
+                    "status": "True",
+                    "reason": "FailedCreate",
+                    "message": 'pods "web" is forbidden: exceeded quota: small',
+                }
+            ]
+        },
+        text="exceeded quota: small",
+    ),
+    "an Event says that Pod Security refuses the pods": Case(
+        "Unhealthy PodRefused", status={}, event="violates PodSecurity", text="violates PodSecurity"
+    ),
+    "not ready within the start deadline": Case(
+        "Unhealthy StartDeadlineExceeded", (RUNNING,), {}, suspect=True, since=60
+    ),
+    "was healthy, its pod was replaced": Case(
+        "Recovering NotYetReady",
+        ({"created": at(90), "running": at(95)},),
+        {},
+        previous=WAS_HEALTHY,
+        recheck=150,
+    ),
+    "was healthy, its pods are gone": Case("Unhealthy Missing", (), {}, previous=WAS_HEALTHY),
+    "our own restart is under way": Case(
+        "Recovering RecoveryInProgress",
+        ({"created": at(98)},),
+        {},
+        attempt=Attempt("gone", at(97), "ProbeFailed", 2, 1),
+        since=97,
+        recheck=157,
+        text="attempt 2",
+    ),
+    "one of two pods is missing": Case(
+        "Degraded NotYetReady",
+        (READY, {"created": at(90), "running": at(91)}),
+        {},
+        previous=WAS_HEALTHY,
+        component=replace(WEB, replicas=2),
+        started=True,
+    ),
+    "a new revision comes up beside the old one": Case(
+        "Starting RollingOut", ({**READY, "revision": "old"}, {"created": at(98)}), {}, recheck=158
+    ),
+    "the new revision's image is bad, the old one serves": Case(
+        "Degraded ImagePullFailed",
+        ({**READY, "revision": "old"}, {"created": at(98), "waiting": ("ErrImagePull", "")}),
+        {},
+    ),
+    "job runs": Case("Starting JobRunning", (RUNNING,), {}, component=JOB, started=True),
+    "job waits for its pod": Case("Starting Created", ({"created": at(99)},), {}, component=JOB),
+    "job never began": Case("Unhealthy StartDeadlineExceeded", ({},), {}, component=JOB),
+    "job completed": Case(
+        "Completed JobCompleted",
+        status={"conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": stamp(at(50))}]},
+        component=JOB,
+        started=True,
+        since=50,
+    ),
+    "job failed": Case(
+        "Failed JobFailed",
+        status={
+            "conditions": [
+                {
+                    "type": "Failed",
+                    "status": "True",
+                    "reason": "BackoffLimitExceeded",
+                    "message": "Job has reached the specified backoff limit",
+                    "lastTransitionTime": stamp(at(50)),
+                }
+            ]
+        },
+        component=JOB,
+        started=True,
+        text="backoff limit",
+    ),
+    "observed only, and not there": Case("Unhealthy Missing", component=replace(WEB, managed=False)),
+}
+
+
+def verdict(case: Case, now: datetime) -> Assessment:
+    system = make_system(case.component)
+    managed = make_system(replace(case.component, managed=True))
+    objects = built_of(managed)["web"]
+    live = make_live(objects.workload, **(case.status or {}))
+    if case.deleting:
+        live["metadata"]["deletionTimestamp"] = stamp(now)
+    if case.revision:
+        live["metadata"]["annotations"][REVISION_ANNOTATION] = case.revision
+    if case.attempt is not None:
+        live["metadata"]["annotations"][RECOVERY_ANNOTATION] = history.render((case.attempt,))
+    pods = [
+        make_pod(objects.workload, f"pod-{index}", **{"revision": case.revision or None, **said})
+        for index, said in enumerate(case.pods)
+    ]
+    probes = ()
+    if case.probe is not None:
+        outcome, failures = case.probe
+        probes = (ProbeReading("uid-pod-0", outcome, at(case.probe_at), failures, at(90), "HTTP 500"),)
+    row = {"name": "web", "revision": case.revision or objects.revision, **(case.previous or {})}
+    snapshot = make_snapshot(
+        system,
+        objects=[live] if case.status is not None else [],
+        pods=pods,
+        probes=probes,
+        now=now,
+        resource=make_resource(system, status={"components": [row]} if case.previous else {}),
+        refusals=[make_event(live["kind"], "shop-web", case.event, at(90))] if case.event else [],
+    )
+    built = built_of(managed) if case.component.managed else {}
+    return assess(see(system, built, snapshot, now)["web"])
+
+
+@pytest.mark.parametrize("title", CASES)
+def test_what_is_seen_has_a_name(title: str) -> None:
+    case = CASES[title]
+    now = at(100)
+    if title in ("pod is running, not ready",):
+        now = at(30)
+    found = verdict(case, now)
+    assert f"{found.state} {found.reason}" == case.says
+    assert (found.healthy, found.started, bool(found.suspect)) == (case.healthy, case.started, case.suspect)
+    assert case.text in found.message
+    if case.since is not None:
+        assert found.since == at(case.since)
+    if case.recheck is not None:
+        assert found.recheck_at == at(case.recheck)
+    if found.recheck_at is not None:
+        assert found.recheck_at > now
+
+
+def test_a_refusal_of_long_ago_is_forgotten() -> None:
+    assert (
+        verdict(CASES["an Event says that Pod Security refuses the pods"], at(90 + 1201)).reason
+        != "PodRefused"
+    )
+
+
+def test_the_beginning_of_a_state_is_taken_from_the_status_of_the_pass_before() -> None:
+    case = replace(CASES["image cannot be pulled"], previous={"state": "Unhealthy", "since": stamp(at(33))})
+    assert verdict(case, at(100)).since == at(33)
+
+
+def test_a_job_counts_for_its_own_revision_only() -> None:
+    case = replace(CASES["job completed"], revision="old")
+    found = verdict(case, at(100))
+    assert not found.completed
+    assert not found.started
