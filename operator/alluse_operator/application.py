@@ -15,8 +15,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-import kopf
-
 from alluse_operator import server
 from alluse_operator.api import names
 from alluse_operator.clock import Clock, SystemClock
@@ -28,9 +26,8 @@ from alluse_operator.cluster.observer import TRUSTED_FOR, Observer
 from alluse_operator.cluster.prober import Prober
 from alluse_operator.cluster.recorder import Recorder
 from alluse_operator.cluster.reporter import Reporter
-from alluse_operator.cluster.streams import StreamAges, watch_session
+from alluse_operator.cluster.streams import StreamAges
 from alluse_operator.dispatcher import Dispatcher
-from alluse_operator.handlers import build_registry
 from alluse_operator.metrics import Metrics
 from alluse_operator.reconciler import Reconciler
 from alluse_operator.settings import Settings, operator_version
@@ -232,11 +229,12 @@ class _Term:
         self._reconciler = reconciler
         self._dispatcher = Dispatcher(reconciler.reconcile, clock=clock, metrics=metrics)
         self._supervisor = Supervisor(
-            build_registry(self._mirror, self._wake, self._log_in),
+            mirror=self._mirror,
+            wake=self._wake,
+            endpoint=client.endpoint,
             namespaces=settings.namespaces,
             ages=ages,
             metrics=metrics,
-            restarted=self._mirror.excuse,
             take_signals=take_signals,
         )
 
@@ -282,12 +280,6 @@ class _Term:
 
     def _wake(self, key: Key) -> None:
         self._dispatcher.wake(key)
-
-    async def _log_in(self) -> kopf.AiohttpSession:
-        endpoint = await self._client.endpoint()
-        return kopf.AiohttpSession(
-            server=endpoint.server, aiohttp_session=watch_session(endpoint, self._ages)
-        )
 
     async def _observe(self) -> None:
         """Nothing is decided before everything has been listed once."""

@@ -8,16 +8,19 @@ one, because its own runner would also cancel every other task of the process.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import kopf
 
-from alluse_operator.cluster.streams import StreamAges
-from alluse_operator.handlers import build_settings
+from alluse_operator.cluster.client import Endpoint
+from alluse_operator.cluster.mirror import Key, Mirror
+from alluse_operator.cluster.streams import StreamAges, watch_session
+from alluse_operator.handlers import build_registry, build_settings
 from alluse_operator.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -32,19 +35,22 @@ class Supervisor:
 
     def __init__(
         self,
-        registry: kopf.OperatorRegistry,
         *,
+        mirror: Mirror,
+        wake: Callable[[Key], None],
+        endpoint: Callable[[], Awaitable[Endpoint]],
         namespaces: Sequence[str],
         ages: StreamAges,
         metrics: Metrics,
-        restarted: Callable[[], None],
         take_signals: Callable[[], None],
     ) -> None:
-        self._registry = registry
+        self._mirror = mirror
+        self._registry = build_registry(mirror, wake, self._log_in)
+        self._endpoint = endpoint
+        self._sessions: list[aiohttp.ClientSession] = []
         self._namespaces = namespaces
         self._ages = ages
         self._metrics = metrics
-        self._restarted = restarted
         self._take_signals = take_signals
         self._again = asyncio.Event()
         self._last_asked = float("-inf")
@@ -65,7 +71,7 @@ class Supervisor:
         while True:
             self._again.clear()
             self._ages.forget()
-            self._restarted()
+            self._mirror.excuse()
             started = loop.time()
             error = await self._run_once()
             if error is None:
@@ -81,6 +87,13 @@ class Supervisor:
                 extra={"reason": "WatchEnded"},
             )
             await asyncio.sleep(pause)
+
+    async def _log_in(self) -> kopf.AiohttpSession:
+        """A session whose streams are listened to, with the credentials as they are now."""
+        endpoint = await self._endpoint()
+        session = watch_session(endpoint, self._ages)
+        self._sessions.append(session)
+        return kopf.AiohttpSession(server=endpoint.server, aiohttp_session=session)
 
     async def _run_once(self) -> BaseException | str | None:
         """One life of Kopf; None: it was asked to stop, otherwise what ended it."""
@@ -99,6 +112,10 @@ class Supervisor:
         finally:
             asked.cancel()
             await _stop(tasks)
+            # Kopf closes its session only when it ends by itself.
+            for session in self._sessions:
+                await session.close()
+            self._sessions.clear()
         if asked in done:
             return None
         for task in done:
@@ -108,14 +125,27 @@ class Supervisor:
 
 
 async def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel and wait; what does not end in time is left to the end of the process."""
-    pending = {task for task in tasks if not task.done()}
-    for task in pending:
-        task.cancel()
-    if pending:
+    """Cancel and wait, also for what Kopf's tasks have started and left; what does not end in time is left alone."""
+    for round_of in (lambda: tasks, _left_by_kopf):
+        pending = {task for task in round_of() if not task.done()}
+        for task in pending:
+            task.cancel()
+        if not pending:
+            continue
         done, late = await asyncio.wait(pending, timeout=STOP_SECONDS)
         for task in done:
-            with contextlib.suppress(asyncio.CancelledError, Exception):
+            if not task.cancelled():
                 task.exception()
         if late:
             log.warning("%d tasks of the watching part do not end", len(late))
+
+
+def _left_by_kopf() -> set[asyncio.Task[Any]]:
+    """Tasks that run Kopf's code. It starts some (for its discovery) that it does not stop when it is cancelled."""
+    home = str(Path(kopf.__file__).parent)
+    found = set()
+    for task in asyncio.all_tasks():
+        code = getattr(task.get_coro(), "cr_code", None)
+        if code is not None and code.co_filename.startswith(home):
+            found.add(task)
+    return found

@@ -1,0 +1,42 @@
+"""A simulated cluster with a fault proxy before it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from tools import testenv
+from tools.cluster.controlplane import ControlPlane
+
+from apiserver import ApiServer
+from fault_proxy import FaultProxy
+from watching import Watcher
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    plane = testenv.start_control_plane(tmp_path_factory.mktemp("simulated"), simulated=True)
+    try:
+        ApiServer(plane).install_definition()
+        yield plane
+    finally:
+        plane.stop()
+
+
+@pytest.fixture
+def proxy(plane: ControlPlane) -> Iterator[FaultProxy]:
+    with FaultProxy(plane) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def watcher(plane: ControlPlane) -> Watcher:
+    """A system that is not made yet, in a namespace of its own, seen past the proxy."""
+    api = ApiServer(plane)
+    namespace = f"fault-{next(_numbers)}"
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    assert api.request("POST", "/api/v1/namespaces", body).ok
+    return Watcher(api, namespace)
