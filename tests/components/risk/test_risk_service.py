@@ -1,13 +1,14 @@
 """portfolio-risk-monitor as a caller meets it: endpoints, errors, sweep, events, restarts, missing market."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alluse.runtime.errors import SelfTestError
-from alluse.services import market_analyzer, portfolio_risk_monitor
+from alluse.runtime.service import Service
+from alluse.services import drawdown_protection, market_analyzer, portfolio_optimizer, portfolio_risk_monitor
 from alluse.services.portfolio_risk_monitor import assessing, monitor
 from ears import Ears, fields_of
 from inprocess import Component, System, component, until
@@ -211,6 +212,38 @@ async def test_a_watched_portfolio_is_assessed_again_and_again_and_told_of(
         assert 'alluse_portfolio_var_ratio{portfolio="golden",level="0.95"}' in text
 
 
+async def test_a_watched_portfolio_that_falls_is_protected(
+    tmp_path: Path, system: System, market: Component
+) -> None:
+    """Two components: what the one measures arms the other, and a deposit is no gain for either."""
+    async with (
+        component(SERVICE, tmp_path, system=system) as risk,
+        component(drawdown_protection.SERVICE, tmp_path, system=system) as protector,
+    ):
+
+        async def level() -> str | None:
+            answer = await protector.get("/v1/portfolios/golden")
+            return answer.json["protection_level"] if answer.status == 200 else None
+
+        await risk.put("/v1/portfolios/golden", book(cash=20_000))
+        await until(lambda: _is(level, "None"), "it is known")
+        await risk.put("/v1/portfolios/golden", book(cash=5_000))
+        await until(lambda: _is(level, "Moderate"), "it is protected")
+        await risk.put("/v1/portfolios/golden", book(cash=110_000, net_flows=105_000))
+        await until(lambda: _has(protector, "total_value", 210_000), "the deposit is seen")
+        found = (await protector.get("/v1/portfolios/golden")).json
+        assert found["current_drawdown"] == pytest.approx(0.125)
+        assert found["protection_level"] == "Moderate"
+
+
+async def _is(level: Callable[[], Awaitable[str | None]], wanted: str) -> bool:
+    return await level() == wanted
+
+
+async def _has(running: Component, field: str, wanted: float) -> bool:
+    return bool((await running.get("/v1/portfolios/golden")).json[field] == wanted)
+
+
 async def test_watched_portfolios_peaks_and_results_survive_a_restart(
     tmp_path: Path, system: System, market: Component
 ) -> None:
@@ -338,3 +371,12 @@ def test_a_wrong_golden_case_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(monitor, "ledoit_wolf", lambda returns: right(returns * 1.01))
     with pytest.raises(SelfTestError, match="deviation"):
         monitor.golden()
+
+
+@pytest.mark.parametrize("service", [SERVICE, drawdown_protection.SERVICE, portfolio_optimizer.SERVICE])
+async def test_each_describes_every_endpoint(tmp_path: Path, system: System, service: Service[Any]) -> None:
+    async with component(service, tmp_path, system=system) as running:
+        answer = await running.get("/openapi.json")
+        assert answer.status == 200
+        described = {(method.upper(), path) for path, item in answer.json["paths"].items() for method in item}
+        assert {(endpoint.method, endpoint.path) for endpoint in service.endpoints} <= described
