@@ -33,6 +33,8 @@ class Context(Generic[S]):
     store: Store
     events: "Outbox"
     caches: Caches
+    #: Set when the process was told to stop: whoever waits for something else ends its wait.
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _state: list[S] = field(default_factory=list)
 
     @property

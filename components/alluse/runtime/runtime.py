@@ -155,6 +155,7 @@ class Runtime:
     def refuse_work(self) -> None:
         """Say that the component is not ready any more and take no new requests."""
         self.dispatcher.stopping = True
+        self.context.stopping.set()
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

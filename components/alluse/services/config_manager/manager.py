@@ -129,13 +129,19 @@ class Manager:
 
     async def watch(self, since: int, timeout_s: float) -> Changes | None:
         """What changed since a revision; waits for a change, None when there was none in the time."""
-        if since == self.revision:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._changed.wait()
-            except TimeoutError:
-                return None
+        if since == self.revision and not await self._change_within(timeout_s):
+            return None
         return self._changes_since(since)
+
+    async def _change_within(self, timeout_s: float) -> bool:
+        """Whether there was a change before the time was over or the process was told to stop."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._changed, self._context.stopping)]
+        try:
+            await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            return waits[0].done()
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def component_values(self, component: str) -> dict[str, Any]:
         """Leaves that a component reads, without secrets."""

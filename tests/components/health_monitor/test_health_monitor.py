@@ -1,0 +1,273 @@
+"""health-monitor: what it believes, when it changes its mind, and whom it tells."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alluse.contract import COMPONENTS
+from alluse.runtime.health import CheckResult, Health, HealthReport
+from alluse.runtime.http_client import HttpReply
+from alluse.runtime.http_server import HttpRequest
+from alluse.schemas.health import ComponentStatus, OverallStatus
+from alluse.services import health_monitor
+from alluse.services.health_monitor.ledger import HISTORY, MISSES, Look, Record, overall, system_health
+from inprocess import Component, System, component, until
+
+S = ComponentStatus
+
+#: The real one, looking more often.
+SERVICE = replace(
+    health_monitor.SERVICE,
+    tasks=tuple(
+        replace(task, interval={"sweep": 0.2, "live": 0.02, "checks": 0.02}[task.name])
+        for task in health_monitor.SERVICE.tasks
+    ),
+)
+
+
+def look(status: ComponentStatus, partial: bool = False) -> Look:
+    return Look(status, "2026-01-01T00:00:00Z", 1.0, None if status is S.HEALTHY else "why", partial)
+
+
+LIVE, DEAD = look(S.HEALTHY, partial=True), look(S.UNREACHABLE, partial=True)
+WELL, HALF, ILL, GONE = look(S.HEALTHY), look(S.DEGRADED), look(S.UNHEALTHY), look(S.UNREACHABLE)
+
+
+@pytest.mark.parametrize(
+    ("looks", "status", "failures"),
+    [
+        ([], S.UNKNOWN, 0),
+        ([LIVE], S.HEALTHY, 0),
+        ([WELL], S.HEALTHY, 0),
+        ([HALF], S.DEGRADED, 0),
+        ([HALF, LIVE], S.DEGRADED, 0),
+        ([WELL, DEAD, DEAD], S.HEALTHY, 2),
+        ([WELL, DEAD, DEAD, DEAD], S.UNREACHABLE, 3),
+        ([WELL, DEAD, DEAD, LIVE, DEAD, DEAD], S.HEALTHY, 2),
+        ([WELL, DEAD, DEAD, DEAD, LIVE], S.HEALTHY, 0),
+        ([DEAD, DEAD], S.UNKNOWN, 2),
+        ([WELL, ILL], S.UNHEALTHY, 1),
+        ([WELL, ILL, LIVE], S.UNHEALTHY, 1),
+        ([WELL, ILL, LIVE, WELL], S.HEALTHY, 0),
+        ([WELL, GONE, GONE, DEAD], S.UNREACHABLE, 3),
+        ([WELL, look(S.UNHEALTHY, partial=True)], S.HEALTHY, 1),
+    ],
+)
+def test_what_looks_lead_to(looks: list[Look], status: ComponentStatus, failures: int) -> None:
+    record = Record("x", critical=False)
+    for item in looks:
+        record.take(item)
+    assert (record.status, record.failures) == (status, failures)
+
+
+all_looks = st.builds(
+    look, st.sampled_from([S.HEALTHY, S.DEGRADED, S.UNHEALTHY, S.UNREACHABLE]), st.booleans()
+)
+
+
+@given(st.lists(all_looks, max_size=150))
+def test_every_change_is_told_once_and_none_else(looks: list[Look]) -> None:
+    record = Record("x", critical=True)
+    status = S.UNKNOWN
+    for item in looks:
+        transition = record.take(item)
+        if transition is None:
+            assert record.status is status
+        else:
+            assert (transition.was, transition.now) == (status, record.status)
+            assert transition.was is not transition.now
+            status = transition.now
+    assert len(record.history) == min(len(looks), HISTORY)
+
+
+@given(st.lists(all_looks, max_size=20))
+def test_a_good_report_always_takes_everything_back(looks: list[Look]) -> None:
+    record = Record("x", critical=True)
+    for item in looks:
+        record.take(item)
+    record.take(WELL)
+    assert (record.status, record.failures) == (S.HEALTHY, 0)
+
+
+@given(st.lists(all_looks, max_size=20), all_looks.filter(lambda item: item.status.failing))
+def test_three_misses_are_always_enough(looks: list[Look], bad: Look) -> None:
+    record = Record("x", critical=True)
+    for item in looks:
+        record.take(item)
+    for _ in range(MISSES):
+        record.take(bad)
+    assert record.status.failing
+
+
+@pytest.mark.parametrize(
+    ("statuses", "swept", "wanted"),
+    [
+        ([(S.HEALTHY, True)], False, OverallStatus.UNKNOWN),
+        ([(S.HEALTHY, True), (S.UNKNOWN, True)], True, OverallStatus.HEALTHY),
+        ([(S.HEALTHY, True), (S.DEGRADED, True)], True, OverallStatus.DEGRADED),
+        ([(S.HEALTHY, True), (S.UNREACHABLE, False)], True, OverallStatus.DEGRADED),
+        ([(S.UNHEALTHY, True), (S.HEALTHY, False)], True, OverallStatus.CRITICAL),
+    ],
+)
+def test_the_whole(statuses: list[tuple[ComponentStatus, bool]], swept: bool, wanted: OverallStatus) -> None:
+    records = {
+        str(number): Record(str(number), critical, status)
+        for number, (status, critical) in enumerate(statuses)
+    }
+    assert overall(records.values(), swept) is wanted
+    found = system_health(records, swept)
+    assert found.total_failures == sum(status.failing for status, _ in statuses)
+    assert found.critical_failures == sum(status.failing and critical for status, critical in statuses)
+
+
+# -- the running component -----------------------------------------------------------------------------
+
+
+class Played:
+    """Plays a component with a health of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.live = True
+        self.status = Health.HEALTHY
+        self.events: list[dict[str, Any]] = []
+
+    def __call__(self, request: HttpRequest) -> HttpReply:
+        if request.path == "/events":
+            self.events += json.loads(request.body)
+            return HttpReply(202, {}, b"{}")
+        if request.path == "/health/live":
+            return HttpReply(200 if self.live else 503, {}, b"{}")
+        if request.path == "/health":
+            check = CheckResult(name="own", status=self.status, critical=True, detail="some trouble")
+            report = HealthReport(
+                component=self.name,
+                version="1",
+                status=self.status,
+                uptime_s=1,
+                config_revision=1,
+                checks=[check],
+                ts="2026-01-01T00:00:00Z",
+            )
+            code = 503 if self.status is Health.UNHEALTHY else 200
+            return HttpReply(code, {}, report.model_dump_json().encode())
+        return HttpReply(404, {}, b"{}")
+
+
+@pytest.fixture
+def system() -> System:
+    made = System()
+    made.played = {name: Played(name) for name in COMPONENTS if name != "health-monitor"}
+    return made
+
+
+async def status(it: Component, name: str) -> str:
+    return str((await it.get(f"/v1/health/{name}")).json["health"]["status"])
+
+
+async def whole(it: Component) -> str:
+    return str((await it.get("/v1/health")).json["overall_status"])
+
+
+async def test_a_component_that_dies_and_comes_back(tmp_path: Path, system: System) -> None:
+    analyzer, alerts = system.played["market-analyzer"], system.played["alert-manager"]
+    assert isinstance(analyzer, Played)
+    assert isinstance(alerts, Played)
+    async with component(SERVICE, tmp_path, system=system) as it:
+        records = it.state.records
+        await until(lambda: records["market-analyzer"].status is S.HEALTHY, "it is seen healthy")
+        del system.played["market-analyzer"]
+        await until(lambda: records["market-analyzer"].status is S.UNREACHABLE, "its death is noticed")
+        health = (await it.get("/v1/health")).json
+        assert (health["overall_status"], health["critical_failures"]) == ("critical", 1)
+        assert "not running" in health["components"]["market-analyzer"]["error"]
+        system.played["market-analyzer"] = analyzer
+        await until(lambda: records["market-analyzer"].status is S.HEALTHY, "its return is noticed")
+        await until(lambda: len(changes(alerts)) >= 2, "both changes are told")
+    assert changes(alerts)[:2] == [("healthy", "unreachable"), ("unreachable", "healthy")]
+
+
+def changes(played: Played) -> list[tuple[str, str]]:
+    return [
+        (event["data"]["from"], event["data"]["to"])
+        for event in played.events
+        if event["type"] == "com.alluse.health.changed.v1" and event["subject"] == "market-analyzer"
+    ]
+
+
+async def test_a_component_that_says_it_is_ill_is_believed(tmp_path: Path, system: System) -> None:
+    selector = system.played["delta-selector"]
+    assert isinstance(selector, Played)
+    async with component(SERVICE, tmp_path, system=system) as it:
+        record = it.state.records["delta-selector"]
+        await until(lambda: record.status is S.HEALTHY, "it is healthy")
+        selector.status = Health.UNHEALTHY
+        await until(lambda: record.status is S.UNHEALTHY, "the next sweep believes it")
+        one = (await it.get("/v1/health/delta-selector", history=100)).json
+        assert one["health"]["error"] == "own: some trouble"
+        assert len(one["history"]) >= 2
+        selector.status = Health.DEGRADED
+        await until(lambda: record.status is S.DEGRADED, "it is better")
+        assert await whole(it) == "degraded"
+        selector.status = Health.HEALTHY
+        await until(lambda: record.status is S.HEALTHY, "it is well")
+
+
+async def test_what_the_collector_missed_is_looked_at_at_once(tmp_path: Path, system: System) -> None:
+    slow = replace(SERVICE, tasks=())
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/alluse/metrics-collector",
+        "type": "com.alluse.metrics.target_down.v1",
+        "data": {"component": "market-analyzer", "misses": 3},
+    }
+    async with component(slow, tmp_path, system=system) as it:
+        assert await status(it, "market-analyzer") == "unknown"
+        await it.post("/events", event)
+        assert await status(it, "market-analyzer") == "healthy"
+        assert await status(it, "delta-selector") == "unknown"
+        assert await whole(it) == "unknown", "there was no sweep"
+
+
+async def test_a_sweep_can_be_asked_for(tmp_path: Path, system: System) -> None:
+    async with component(replace(SERVICE, tasks=()), tmp_path, system=system) as it:
+        assert (await it.post("/v1/run")).json["total_checks"] == 16
+        health = (await it.get("/v1/health")).json
+        assert health["last_check"] is not None
+        assert {name for name, one in health["components"].items() if one["critical"]} == {
+            name for name, facts in COMPONENTS.items() if facts.critical
+        }
+
+
+async def test_checks_can_be_registered(tmp_path: Path, system: System) -> None:
+    check = {"name": "config-served", "component": "config-manager", "path": "/health/live", "critical": True}
+    async with component(SERVICE, tmp_path, system=system) as it:
+        assert (await it.post("/v1/checks", check)).status == 201
+        record = await until(lambda: it.state.records.get("config-served"), "it is there")
+        await until(lambda: record.status is S.HEALTHY, "it runs")
+        assert (await it.get("/v1/checks")).json["checks"][0]["name"] == "config-served"
+        assert (await it.post("/v1/checks", {**check, "name": "market-analyzer"})).status == 409
+        assert (await it.post("/v1/checks", {**check, "component": "nobody"})).status == 422
+        assert (await it.post("/v1/checks", {**check, "path": "http://elsewhere/"})).status == 422
+        bad = {**check, "name": "bad", "path": "/nothing", "critical": False}
+        await it.post("/v1/checks", bad)
+        await until(
+            lambda: it.state.records["bad"].latest and it.state.records["bad"].latest.error, "it fails"
+        )
+        assert (await it.get("/v1/health/nobody")).status == 404
+
+
+async def test_it_is_degraded_when_its_sweeps_stop(tmp_path: Path, system: System) -> None:
+    async with component(replace(SERVICE, tasks=()), tmp_path, system=system) as it:
+        await it.post("/v1/run")
+        it.state.swept_at -= 1000
+        it.runtime.board.forget_report()
+        answer = await it.get("/health")
+        (check,) = [check for check in answer.json["checks"] if check["name"] == "sweep"]
+        assert (answer.status, check["status"]) == (200, "degraded")
