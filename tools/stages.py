@@ -49,6 +49,7 @@ CHECK = (
 TEST = (
     *CHECK,
     Stage("oracles", ("-m", "tools.oracles")),
+    Stage("processes", (*PYTEST, "tests/processes")),
     Stage("parts", ("-m", "tools.testenv", "prepare")),
     Stage("integration", (*PYTEST, "tests/integration"), needs=("parts",)),
     Stage("faults", (*PYTEST, "tests/faults"), needs=("parts",)),

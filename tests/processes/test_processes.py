@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alluse.contract import COMPONENTS, STOP_SECONDS
-from processes import Cluster, Process, wait_for
+from component_processes import Cluster, Process, wait_for
 
 TEST_MODE = {"ALL_USE_ENV": "test"}
 
