@@ -9,6 +9,7 @@ import pytest
 from tools import testenv
 from tools.cluster.controlplane import ControlPlane
 
+from bare_cluster import BareCluster
 from rendering import Chart
 
 
@@ -17,9 +18,9 @@ def helm() -> Path:
     return testenv.binaries("helm")["helm"]
 
 
-@pytest.fixture
-def chart(helm: Path, tmp_path: Path) -> Chart:
-    return Chart(helm, tmp_path)
+@pytest.fixture(scope="session")
+def chart(helm: Path) -> Chart:
+    return Chart(helm)
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     plane = testenv.start_control_plane(tmp_path_factory.mktemp("plane"))
     yield plane
     plane.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(helm: Path, plane: ControlPlane) -> BareCluster:
+    return BareCluster(helm, plane)

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from tools.generate import manifests
 
+from bare_cluster import BareCluster
 from rendering import Chart, is_hook, only
 
 
@@ -42,3 +43,11 @@ def test_the_manifest_holds_its_namespace_first_and_no_hooks() -> None:
     assert "Helm" not in {
         o["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") for o in objects
     }
+
+
+def test_the_manifest_is_accepted_by_server_side_apply(cluster: BareCluster) -> None:
+    cluster.kubectl("apply", "--server-side", "--validate=strict", "-f", str(manifests.PATH))
+    cluster.kubectl("wait", "--for=condition=Established", "crd/allusesystems.alluse.io", "--timeout=20s")
+    again = cluster.kubectl("diff", "--server-side", "-f", str(manifests.PATH))
+    assert again == ""
+    cluster.kubectl("delete", "-f", str(manifests.PATH), "--wait=false")
