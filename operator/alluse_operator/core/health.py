@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.spec import ComponentType
@@ -41,6 +41,9 @@ _CONFIG_REASONS = frozenset(
         "PostStartHookError",
     }
 )
+
+#: The scheduler says so of every pod whose claim is still being bound; for so long it is not believed.
+_UNSCHEDULABLE_GRACE = timedelta(seconds=5)
 
 
 def assess(sight: Sight) -> Assessment:
@@ -111,6 +114,9 @@ def _pod_trouble(sight: Sight) -> Assessment | None:
                 "the kubelet waits before it starts it again",
                 pod.last_exit.finished_at if pod.last_exit else None,
             )
+        if sight.component.kind is ComponentType.JOB:
+            # A pod of a Job may end; what that means the Job's controller says.
+            continue
         if pod.last_exit is not None and not pod.running and pod.phase != "Pending":
             return _trouble(
                 sight,
@@ -129,12 +135,18 @@ def _unschedulable(sight: Sight) -> Assessment | None:
     if pod is None or pod.unscheduled_since is None:
         return None
     deadline = pod.unscheduled_since + sight.component.start_deadline
+    believed_at = pod.unscheduled_since + _UNSCHEDULABLE_GRACE
     message = f"pod {pod.name} finds no node: {pod.unscheduled_message}"
+    beginning = ComponentState.RECOVERING if sight.was_healthy else ComponentState.STARTING
+    if sight.now < believed_at:
+        return _partly(
+            sight, beginning, ComponentReason.CREATED, "created; waits for a node", recheck_at=believed_at
+        )
     if sight.serving or sight.now >= deadline:
         return _trouble(sight, ComponentReason.UNSCHEDULABLE, message, pod.unscheduled_since)
     return _say(
         sight,
-        ComponentState.STARTING,
+        beginning,
         ComponentReason.UNSCHEDULABLE,
         message,
         pod.unscheduled_since,
@@ -356,7 +368,7 @@ def _job_ended(sight: Sight) -> Assessment | None:
 
 
 def _job_running(sight: Sight) -> Assessment:
-    begun = any(pod.running or pod.phase in ("Failed", "Succeeded") for pod in sight.pods)
+    begun = any(pod.running or pod.last_exit or pod.phase in ("Failed", "Succeeded") for pod in sight.pods)
     if not begun and (late := _too_late(sight)) is not None:
         return replace(late, suspect="")
     return _say(

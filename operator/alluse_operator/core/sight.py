@@ -106,8 +106,9 @@ class Sight:
 
     @cached_property
     def began_at(self) -> datetime:
-        """When the present start began: with the first pod that is still to become ready; before there is one,
-        when the status first spoke of the start; failing that, with the workload."""
+        """When the present start began: with the first pod that is still to become ready; before there is
+        one, when the status first spoke of the start; failing that, with the workload.
+        """
         if self.unready:
             return min(p.created_at for p in self.unready)
         before = self.previous

@@ -170,6 +170,9 @@ CASES: Mapping[str, Case] = {
         recheck=140,
         text="insufficient memory",
     ),
+    "the scheduler has only just said no": Case(
+        "Starting Created", ({"unscheduled": ("the object has been modified", at(97))},), {}, recheck=102
+    ),
     "no node has room for too long": Case(
         "Unhealthy Unschedulable", ({"unscheduled": ("0/1 nodes", at(10))},), {}, since=10
     ),
@@ -228,6 +231,16 @@ CASES: Mapping[str, Case] = {
     ),
     "job runs": Case("Starting JobRunning", (RUNNING,), {}, component=JOB, started=True),
     "job waits for its pod": Case("Starting Created", ({"created": at(99)},), {}, component=JOB),
+    "the job's container has ended well": Case(
+        "Starting JobRunning",
+        ({"ended": ("Completed", 0, at(99)), "phase": "Running"},),
+        {},
+        component=JOB,
+        started=True,
+    ),
+    "the job's pod failed and is tried again": Case(
+        "Starting JobRunning", ({"ended": CRASH, "phase": "Failed"},), {}, component=JOB, started=True
+    ),
     "job never began": Case("Unhealthy StartDeadlineExceeded", ({},), {}, component=JOB),
     "job completed": Case(
         "Completed JobCompleted",
