@@ -32,6 +32,13 @@ def problems(lines: list[str]) -> set[str]:
     return {"a field of a Job" if problem in JOB_FIELDS else problem for problem in found}
 
 
+def unsure(said: list[str]) -> set[str]:
+    """What the two need not agree on: the API server takes an override of a component that does not exist for
+    a part of the graph, Python does not. It is refused for what it is by both."""
+    unknown = any(messages.UNKNOWN_OVERRIDE in line for line in said)
+    return {messages.CYCLE, messages.DISABLED} if unknown else set()
+
+
 def verdict(spec: dict[str, Any]) -> list[str]:
     """What Python finds."""
     return [str(error) for error in validation.validate("demo", validation.parse(spec), SPECS)]
@@ -42,7 +49,7 @@ def verdict(spec: dict[str, Any]) -> list[str]:
 def test_both_find_the_same_problems_in_any_system(api: ApiServer, spec: dict[str, Any]) -> None:
     answer = api.create(system(spec), "default", dry_run=True)
     said, found = [] if answer.ok else answer.errors, verdict(spec)
-    assert problems(said) == problems(found)
+    assert problems(said) - unsure(said) == problems(found) - unsure(said)
     if any(MERGED in line for line in said):
         assert any(MERGED in line for line in found)
     for problem in problems(said) or {"nothing wrong"}:
