@@ -1,12 +1,5 @@
-"""drawdown-protection as a caller meets it: the workflow, events, restarts, and a kill in mid-write."""
+"""drawdown-protection as a caller meets it: the workflow, events, restarts, and what it takes from others."""
 
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +8,6 @@ from typing import Any
 import pytest
 import time_machine
 
-from alluse.contract import COMPONENTS
 from alluse.runtime.errors import SelfTestError
 from alluse.services import drawdown_protection
 from alluse.services.drawdown_protection import protection
@@ -260,69 +252,3 @@ def test_a_wrong_golden_case_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(protection, "rules_of", never_relaxes)
     with pytest.raises(SelfTestError, match="level at 90000"):
         protection.golden()
-
-
-class Process:
-    """One real component process on a port of its own."""
-
-    def __init__(self, state_dir: Path) -> None:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
-        environ = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "ALLUSE_COMPONENT": "drawdown-protection",
-            "ALLUSE_HOST": "127.0.0.1",
-            "ALLUSE_PORT": str(self.port),
-            "ALLUSE_STATE_DIR": str(state_dir),
-            "ALLUSE_CONFIG_DIR": str(state_dir / "none"),
-            "ALLUSE_PEERS": json.dumps(dict.fromkeys(COMPONENTS, "http://127.0.0.1:9")),
-        }
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "alluse"],
-            env=environ,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        raw = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", raw, {"content-type": "application/json"}, method=method
-        )
-        with urllib.request.urlopen(request, timeout=5) as reply:
-            return json.load(reply)
-
-    async def ready(self) -> None:
-        def asked() -> bool:
-            try:
-                return bool(self.ask("GET", "/health/ready")["ready"])
-            except OSError:
-                return False
-
-        await until(asked, "the process is ready", seconds=30)
-
-
-async def test_a_kill_in_mid_write_loses_nothing_that_was_answered(tmp_path: Path) -> None:
-    """Peaks rise without a pause; whenever the process is killed, the last answered one is kept."""
-    value = 1_000.0
-    for answered in (5, 23, 60):
-        process = Process(tmp_path)
-        try:
-            await process.ready()
-            if value > 1_000:
-                kept = process.ask("GET", "/v1/portfolios/w3")["peak_value"]
-                assert kept in (value, value + 1), "the one in flight may have been written"
-            for _ in range(answered):
-                value += 1
-                found = process.ask("POST", "/v1/check", {"portfolio_id": "w3", "cash": value})
-                assert found["peak_value"] == value
-            with socket.create_connection(("127.0.0.1", process.port)) as unanswered:
-                body = json.dumps({"portfolio_id": "w3", "cash": value + 1}).encode()
-                head = f"POST /v1/check HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-                unanswered.sendall(head.encode() + body)
-                os.kill(process.popen.pid, signal.SIGKILL)
-        finally:
-            process.popen.kill()
-            process.popen.wait()
