@@ -233,6 +233,7 @@ class _Term:
             wake=self._wake,
             endpoint=client.endpoint,
             namespaces=settings.namespaces,
+            identity=settings.identity,
             ages=ages,
             metrics=metrics,
             take_signals=take_signals,

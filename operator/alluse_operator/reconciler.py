@@ -12,23 +12,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alluse_operator.api.errors import InvalidSpec
+from alluse_operator.api.names import object_name
 from alluse_operator.api.status import ComponentState
 from alluse_operator.clock import Clock
 from alluse_operator.cluster.applier import Applied, Applier
 from alluse_operator.cluster.mirror import Key, Mirror
-from alluse_operator.cluster.observer import Observer
+from alluse_operator.cluster.observer import FOREIGN_ASKED_EVERY, Observer
 from alluse_operator.cluster.prober import Prober, Target
 from alluse_operator.cluster.reporter import Published, Reporter
 from alluse_operator.core.desired import Defaults, Identity, System
 from alluse_operator.core.objects import ComponentObjects
-from alluse_operator.core.observed import Snapshot
+from alluse_operator.core.observed import ResourceView, Snapshot
 from alluse_operator.core.plan import Mode, Plan
 from alluse_operator.core.planner import make_plan
+from alluse_operator.core.reading import read_resource
 from alluse_operator.core.report import make_report
 from alluse_operator.core.resolve import resolve
 from alluse_operator.dispatcher import Next
 from alluse_operator.resources.build import build_all
 
+#: How the API server refuses to make something in a namespace that is going away.
+NAMESPACE_TERMINATES = "because it is being terminated"
 #: States in which nothing is under way: while every component is in one of them, the cluster is listed
 #: seldom.
 SETTLED = frozenset({ComponentState.HEALTHY, ComponentState.COMPLETED, ComponentState.DISABLED})
@@ -41,6 +45,14 @@ class _Wanted:
     identity: Identity
     system: System | InvalidSpec
     built: Mapping[str, ComponentObjects]
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Names of the workloads that are only observed."""
+        if not isinstance(self.system, System):
+            return ()
+        components = self.system.components.values()
+        return tuple(object_name(self.system.name, one.name) for one in components if not one.managed)
 
 
 class Reconciler:
@@ -75,41 +87,46 @@ class Reconciler:
         resource = self._mirror.system(key)
         if resource is None:
             return self._forget(key)
-        snapshot = await self._observer.snapshot(key, resource, self._prober.readings(key).values())
-        wanted = self._resolve(key, snapshot)
+        wanted = self._resolve(key, read_resource(resource))
+        probes = self._prober.readings(key).values()
+        snapshot = await self._observer.snapshot(key, resource, probes, wanted.foreign)
         plan = make_plan(wanted.system, wanted.built, snapshot, self._clock.now())
         self._prober.aim(key, targets(plan, snapshot) if self._deep_checks else ())
         applied = await self._applier.apply(key, plan, lambda: self._woken(key))
+        if any(outcome.error and NAMESPACE_TERMINATES in outcome.error for outcome in applied.outcomes):
+            self._observer.namespace_terminates(key.namespace)
         report = make_report(snapshot, plan, applied.outcomes, self._clock.now())
         published = await self._reporter.publish(key, resource, report)
         self._note_unrest(key, plan)
-        return self._next(plan, applied, published)
+        return self._next(wanted, plan, applied, published)
 
     def busy(self) -> bool:
         """Whether any system is on its way to somewhere."""
         return bool(self._unsettled)
 
-    def _resolve(self, key: Key, snapshot: Snapshot) -> _Wanted:
+    def _resolve(self, key: Key, resource: ResourceView) -> _Wanted:
         """Resolve and build once for each writing of a spec: a pass is cheap when only the cluster has
         changed.
         """
-        identity = snapshot.resource.identity
+        identity = resource.identity
         known = self._wanted.get(key)
         if known is not None and known.identity == identity:
             return known
         try:
-            system = resolve(identity, snapshot.resource.spec, self._defaults)
+            system = resolve(identity, resource.spec, self._defaults)
             wanted = _Wanted(identity, system, build_all(system))
         except InvalidSpec as error:
             wanted = _Wanted(identity, error, {})
         self._wanted[key] = wanted
         return wanted
 
-    def _next(self, plan: Plan, applied: Applied, published: Published) -> Next:
+    def _next(self, wanted: _Wanted, plan: Plan, applied: Applied, published: Published) -> Next:
         now = self._clock.now()
         times: list[datetime] = [plan.requeue_at] if plan.requeue_at is not None else []
         if published.due_in is not None:
             times.append(now + published.due_in)
+        if wanted.foreign:
+            times.append(now + FOREIGN_ASKED_EVERY)
         if applied.again:
             times.append(now)
         failed = published.failed or any(not outcome.ok and outcome.transient for outcome in applied.outcomes)

@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import kopf
@@ -40,6 +40,7 @@ class Supervisor:
         wake: Callable[[Key], None],
         endpoint: Callable[[], Awaitable[Endpoint]],
         namespaces: Sequence[str],
+        identity: str,
         ages: StreamAges,
         metrics: Metrics,
         take_signals: Callable[[], None],
@@ -49,6 +50,7 @@ class Supervisor:
         self._endpoint = endpoint
         self._sessions: list[aiohttp.ClientSession] = []
         self._namespaces = namespaces
+        self._identity = identity
         self._ages = ages
         self._metrics = metrics
         self._take_signals = take_signals
@@ -103,6 +105,8 @@ class Supervisor:
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             standalone=True,
+            # Otherwise Kopf makes one up of the user's name, which need not exist in a container.
+            identity=cast("Any", self._identity),
         )
         # Kopf has just taken the process's signal handlers for its own.
         self._take_signals()
@@ -125,23 +129,27 @@ class Supervisor:
 
 
 async def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel and wait, also for what Kopf's tasks have started and left; what does not end in time is left alone."""
-    for round_of in (lambda: tasks, _left_by_kopf):
-        pending = {task for task in round_of() if not task.done()}
-        for task in pending:
-            task.cancel()
-        if not pending:
-            continue
-        done, late = await asyncio.wait(pending, timeout=STOP_SECONDS)
-        for task in done:
-            if not task.cancelled():
-                task.exception()
-        if late:
-            log.warning("%d tasks of the watching part do not end", len(late))
+    """Cancel and wait, also for what Kopf's tasks have left; what does not end in time is left alone."""
+    await _cancel(tasks)
+    await _cancel(_left_by_kopf())
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    pending = {task for task in tasks if not task.done()}
+    for task in pending:
+        task.cancel()
+    if not pending:
+        return
+    done, late = await asyncio.wait(pending, timeout=STOP_SECONDS)
+    for task in done:
+        if not task.cancelled():
+            task.exception()
+    if late:
+        log.warning("%d tasks of the watching part do not end", len(late))
 
 
 def _left_by_kopf() -> set[asyncio.Task[Any]]:
-    """Tasks that run Kopf's code. It starts some (for its discovery) that it does not stop when it is cancelled."""
+    """Tasks that run Kopf's code: it does not stop those of its discovery when it is cancelled."""
     home = str(Path(kopf.__file__).parent)
     found = set()
     for task in asyncio.all_tasks():

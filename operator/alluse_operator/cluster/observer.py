@@ -17,7 +17,17 @@ from datetime import datetime, timedelta
 
 from alluse_operator.clock import Clock
 from alluse_operator.cluster.client import Client
-from alluse_operator.cluster.kinds import CHILD_SELECTOR, MIRRORED, NAMESPACE, POD, SYSTEM, Kind
+from alluse_operator.cluster.kinds import (
+    CHILD_SELECTOR,
+    DEPLOYMENT,
+    JOB,
+    MIRRORED,
+    NAMESPACE,
+    POD,
+    STATEFUL_SET,
+    SYSTEM,
+    Kind,
+)
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.core.objects import CHILD_KINDS, Object
 from alluse_operator.core.observed import ProbeReading, Snapshot
@@ -34,6 +44,9 @@ OWED_FOR = timedelta(seconds=8)
 #: How often a terminating system asks whether its namespace is terminating, too.
 NAMESPACE_ASKED_EVERY = timedelta(seconds=2)
 
+#: How often workloads of others are asked for, where a system observes some.
+FOREIGN_ASKED_EVERY = timedelta(seconds=5)
+
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
@@ -43,6 +56,12 @@ class Rhythm:
     busy: timedelta = timedelta(seconds=10)
     retry: timedelta = timedelta(seconds=1)
     retry_max: timedelta = timedelta(seconds=5)
+
+
+@dataclass(slots=True)
+class _ForeignView:
+    found: Sequence[Object]
+    asked_at: float
 
 
 @dataclass(slots=True)
@@ -72,6 +91,7 @@ class Observer:
         self._rhythm = rhythm or Rhythm()
         self._listed_at: dict[Kind, datetime] = {}
         self._namespaces: dict[str, _NamespaceView] = {}
+        self._foreign: dict[tuple[str, str], _ForeignView] = {}
         self._wanted = asyncio.Event()
         self._missing: set[Kind] = set()
         self.errors: dict[Kind, str] = {}
@@ -140,12 +160,16 @@ class Observer:
             self._metrics.mirror_age.set(self.age.total_seconds())
         return changed
 
-    async def snapshot(self, key: Key, resource: Object, probes: Iterable[ProbeReading]) -> Snapshot:
-        """What is known of one system now."""
+    async def snapshot(
+        self, key: Key, resource: Object, probes: Iterable[ProbeReading], foreign: Iterable[str] = ()
+    ) -> Snapshot:
+        """What is known of one system now. `foreign`: names of workloads that somebody else runs and that the
+        system only observes; they bear no label of ours, so they are asked for one by one, now and then."""
         children = list(self._mirror.children(key))
+        others = [obj for name in foreign for obj in await self._foreign_workloads(key.namespace, name)]
         return read_snapshot(
             resource,
-            [child for child in children if child["kind"] in CHILD_KINDS],
+            [*(child for child in children if child["kind"] in CHILD_KINDS), *others],
             [child for child in children if child["kind"] == POD.name],
             probes,
             self.synced_at or datetime.fromtimestamp(0, self._clock.now().tzinfo),
@@ -160,6 +184,8 @@ class Observer:
 
     def forget(self, key: Key) -> None:
         """The system is gone; the namespace may come again under the same name."""
+        for place in [place for place in self._foreign if place[0] == key.namespace]:
+            del self._foreign[place]
         if all(other.namespace != key.namespace for other in self._mirror.systems()):
             self._namespaces.pop(key.namespace, None)
 
@@ -194,6 +220,20 @@ class Observer:
         self._missing.discard(kind)
         self._listed_at[kind] = asked_at
         return changed
+
+    async def _foreign_workloads(self, namespace: str, name: str) -> Sequence[Object]:
+        known = self._foreign.get((namespace, name))
+        if known is not None and _now() - known.asked_at < FOREIGN_ASKED_EVERY.total_seconds():
+            return known.found
+        found: list[Object] = []
+        for kind in (DEPLOYMENT, STATEFUL_SET, JOB):
+            try:
+                found.append(await self._client.get(kind, namespace, name))
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+        self._foreign[namespace, name] = _ForeignView(found, _now())
+        return found
 
     async def _namespace_terminates(self, key: Key, resource: Object) -> bool:
         """Asked only for a system that is being deleted; without the right to know, the answer is no."""
