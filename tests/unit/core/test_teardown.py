@@ -1,0 +1,141 @@
+"""The deletion of a system, step by step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from alluse_operator.api import names
+from alluse_operator.api.errors import FieldError, InvalidSpec
+from alluse_operator.api.spec import OnDeadline, TeardownOrder
+from alluse_operator.core.desired import Dependency, TeardownPolicy
+from alluse_operator.core.objects import Ref
+from alluse_operator.core.plan import Delete, Mode, Plan, Propagation, RemoveFinalizer
+from alluse_operator.core.planner import make_plan
+from alluse_operator.core.teardown import read_policy
+from builders import T0, at, built_of, make_live, make_pod, make_resource, make_snapshot
+from desired_values import make_component, make_system
+
+SYSTEM = make_system(make_component("low"), make_component("high", dependencies=(Dependency("low"),)))
+BUILT = built_of(SYSTEM)
+#: Deletion beats validation: what the spec says by now does not matter.
+SENSELESS = InvalidSpec([FieldError("spec", "makes no sense")])
+
+
+def plan(
+    *gone: str,
+    now: float = 1,
+    spec: Any = None,
+    pods: Any = (),
+    finalizers: Any = (names.FINALIZER,),
+    **changes: Any,
+) -> Plan:
+    """The plan with the workloads of `gone` gone; `changes` are set on the others' metadata."""
+    live = []
+    for name, objects in BUILT.items():
+        live += [make_live(obj) for obj in objects.supporting]
+        if name not in gone:
+            workload = make_live(objects.workload)
+            workload["metadata"].update(changes)
+            live.append(workload)
+    resource = make_resource(SYSTEM, deleted=T0, spec=spec, finalizers=finalizers)
+    return make_plan(
+        SENSELESS, {}, make_snapshot(SYSTEM, objects=live, pods=pods, resource=resource, now=at(now)), at(now)
+    )
+
+
+def deleted(found: Plan) -> list[str]:
+    return [str(action.ref) for action in found.actions if isinstance(action, Delete)]
+
+
+def test_what_nobody_needs_goes_first() -> None:
+    found = plan()
+    assert deleted(found) == ["Deployment/shop-high"]
+    assert found.actions[0].propagation is Propagation.FOREGROUND  # type: ignore[union-attr]
+    assert found.components["low"].assessment.message == "stops when high is gone"
+
+
+def test_the_next_goes_when_its_dependants_are_gone_with_their_pods() -> None:
+    assert deleted(plan("high")) == ["Deployment/shop-low"]
+    still = plan(deletionTimestamp="2026-01-05T09:00:00Z")
+    assert deleted(still) == []
+
+
+def test_with_everything_gone_the_finalizer_goes() -> None:
+    assert plan("high", "low").actions == (RemoveFinalizer(),)
+
+
+def test_an_object_that_lost_its_owner_is_deleted_before_the_finalizer() -> None:
+    live = make_live(BUILT["low"].supporting[0])
+    live["metadata"]["ownerReferences"] = []
+    snapshot = make_snapshot(SYSTEM, objects=[live], resource=make_resource(SYSTEM, deleted=T0))
+    found = make_plan(SENSELESS, {}, snapshot, T0)
+    assert deleted(found) == ["ServiceAccount/shop-low"]
+    assert found.actions[-1] == RemoveFinalizer()
+
+
+def test_pods_left_behind_hold_the_finalizer_until_the_deadline() -> None:
+    pod = make_pod(BUILT["low"].workload, running=T0, ready=T0)
+    assert RemoveFinalizer() not in plan("high", "low", pods=[pod]).actions
+
+
+def test_past_the_deadline_the_rest_is_forced() -> None:
+    pod = make_pod(BUILT["low"].workload, running=T0, ready=T0)
+    found = plan("high", now=30, pods=[pod])
+    assert deleted(found) == ["Deployment/shop-low", "Pod/pod-0"]
+    assert all(action.grace_seconds == 0 for action in found.actions if isinstance(action, Delete))
+    assert found.teardown is not None
+    assert found.teardown.forced
+
+
+def test_past_the_deadline_the_rest_is_orphaned_where_that_is_wanted() -> None:
+    pod = make_pod(BUILT["low"].workload, running=T0, ready=T0)
+    spec = {"teardown": {"onDeadline": "Orphan"}}
+    found = plan("high", now=30, spec=spec, pods=[pod])
+    assert [(a.ref, a.propagation) for a in found.actions if isinstance(a, Delete)] == [
+        (Ref("Deployment", "shop-low"), Propagation.ORPHAN)
+    ]
+    assert found.teardown is not None
+    assert found.teardown.orphaned == ("Pod/pod-0",)
+    assert plan("high", "low", now=31, spec=spec, pods=[pod]).actions == (RemoveFinalizer(),)
+
+
+@pytest.mark.parametrize("pods", [(), [make_pod(BUILT["low"].workload)]])
+def test_at_twice_the_deadline_it_ends_whatever_is_left(pods: Any) -> None:
+    assert plan(now=60, pods=pods).actions[-1] == RemoveFinalizer()
+    assert RemoveFinalizer() not in plan(now=59.9, pods=pods).actions
+
+
+def test_parallel_leaves_it_to_the_garbage_collector() -> None:
+    assert plan(spec={"teardown": {"order": "Parallel"}}).actions[-1] == RemoveFinalizer()
+
+
+def test_without_our_finalizer_there_is_nothing_to_do() -> None:
+    found = plan(finalizers=("someone.else/holds",))
+    assert found.mode is Mode.GONE
+    assert not found.actions
+
+
+POLICIES = {
+    "nothing": ({}, TeardownPolicy()),
+    "all": (
+        {"teardown": {"order": "Parallel", "deadlineSeconds": 12, "onDeadline": "Orphan"}},
+        TeardownPolicy(TeardownOrder.PARALLEL, timedelta(seconds=12), OnDeadline.ORPHAN),
+    ),
+    "no mapping": ({"teardown": 7}, TeardownPolicy()),
+    "senseless values": (
+        {"teardown": {"order": "Sideways", "deadlineSeconds": -1, "onDeadline": None}},
+        TeardownPolicy(),
+    ),
+    "a text for a number": ({"teardown": {"deadlineSeconds": "30"}}, TeardownPolicy()),
+    "true for a number": ({"teardown": {"deadlineSeconds": True}}, TeardownPolicy()),
+    "too long": ({"teardown": {"deadlineSeconds": 10**9}}, TeardownPolicy()),
+}
+
+
+@pytest.mark.parametrize("title", POLICIES)
+def test_the_policy_is_read_from_whatever_the_spec_is(title: str) -> None:
+    spec, policy = POLICIES[title]
+    assert read_policy(spec) == policy
