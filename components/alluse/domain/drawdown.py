@@ -204,20 +204,25 @@ def standing(state: Protection, at: datetime, rules: Rules) -> CheckAnswer:
     days = (at - episode.started_at) / timedelta(days=1) if episode else None
     return CheckAnswer(
         portfolio_id=state.portfolio_id,
-        current_drawdown=drawdown,
+        current_drawdown=shown(drawdown),
         peak_value=round(state.peak, 2),
         total_value=round(state.value, 2),
         protection_level=state.level,
         level_needed=needed_level(drawdown, state.account_type, rules),
         exposure_factor=rules.exposure_factor(state.level),
         stop_new_entries=stop_new_entries(state),
-        max_drawdown_episode=episode.worst_drawdown if episode else None,
+        max_drawdown_episode=shown(episode.worst_drawdown) if episode else None,
         duration_days=max(days, 0.0) if days is not None else None,
-        recovery=recovery(drawdown, episode.worst_drawdown) if episode else None,
+        recovery=shown(recovery(drawdown, episode.worst_drawdown)) if episode else None,
         in_cooldown=in_cooldown(state, at, rules),
         adjustments_today=actions_on(state, at),
         as_of=state.seen_at,
     )
+
+
+def shown(fraction: float) -> float:
+    """A fraction without the rounding noise of its computation: 0.1, not 0.09999999999999998."""
+    return round(fraction, 10)
 
 
 def _episode(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import floor
 
-from alluse.domain.drawdown import Rules, actions_on, drawdown_of, stop_new_entries
+from alluse.domain.drawdown import Rules, actions_on, drawdown_of, shown, stop_new_entries
 from alluse.schemas.common import CONTRACT_SIZE, Position, PositionKind
 from alluse.schemas.drawdown import (
     ActivateAnswer,
@@ -99,7 +99,7 @@ def propose(
     answer = ActivateAnswer(
         portfolio_id=state.portfolio_id,
         protection_level=state.level,
-        current_drawdown=drawdown_of(state.value, state.peak),
+        current_drawdown=shown(drawdown_of(state.value, state.peak)),
         activated=activated,
         adjustments_made=adjustments,
         exposure_factor=rules.exposure_factor(state.level),
@@ -184,7 +184,7 @@ def _to(item: _Item, quantity: float, reason: str) -> Adjustment | None:
         action="close" if quantity == 0 else "reduce",
         from_=item.position.quantity,
         to=sign * quantity if quantity else 0.0,
-        fraction=1.0 - quantity / held,
+        fraction=shown(1.0 - quantity / held),
         reason=reason,
     )
 

@@ -117,7 +117,7 @@ def assess(
         cvar=None if unexplained else _shortfall(tails, total),
         volatility=None if unexplained else measured.volatility,
         beta=None if unexplained else _beta(request, book, history),
-        current_drawdown=measured.drawdown,
+        current_drawdown=round(measured.drawdown, 10),
         max_drawdown=deepest,
         concentration=_concentration_figures(concentrated),
         correlation=CorrelationFigures(

@@ -110,7 +110,7 @@ class Portfolios(RuleBasedStateMachine):
         assert found.protection_level.rank >= found.level_needed.rank
         assert (self.state.episode is None) == (self.state.level is ProtectionLevel.NONE)
         if self.state.episode:
-            assert self.state.episode.worst_drawdown >= found.current_drawdown - 1e-12
+            assert self.state.episode.worst_drawdown >= found.current_drawdown - 1e-9
             assert found.recovery is not None
             assert 0 <= found.recovery <= 1
         assert Protection.model_validate_json(self.state.model_dump_json()) == self.state
