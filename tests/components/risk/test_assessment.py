@@ -139,6 +139,12 @@ def test_the_score_with_data_missing_is_never_below_the_score_with_them(
     assert partly.risk_score >= whole.risk_score - 1e-12
 
 
+def test_of_two_given_volatilities_of_a_symbol_the_larger_counts() -> None:
+    calm, wild = stock("ZZZ", 500, volatility=0.2), stock("ZZZ", 500, volatility=0.6)
+    found = [var(assess(request(*pair), history())) for pair in ((calm, wild), (wild, calm), (wild, wild))]
+    assert found[0] == found[1] == found[2]
+
+
 def test_cash_is_of_no_risk() -> None:
     found = assess(request(cash=1000), empty_history(DAY))
     assert found.overall_risk_level is RiskLevel.LOW
