@@ -84,6 +84,11 @@ def test_true_range_counts_the_gap_from_the_close_before() -> None:
     highs, lows = closes + 1, closes - 1
     # 14 ranges of 2, then one from the close of 10 to the high of 21.
     assert indicators.average_true_range(highs, lows, closes) == pytest.approx((2 * 13 + 11) / 14)
+    falling = closes[::-1].copy()
+    falling[1:-1] = 20.0
+    assert indicators.average_true_range(falling + 1, falling - 1, falling) == pytest.approx(
+        (2 * 13 + 11) / 14
+    )
 
 
 def test_rsi_at_its_ends() -> None:

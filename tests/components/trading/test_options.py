@@ -11,6 +11,7 @@ from alluse.domain.errors import InvalidInputError
 from alluse.domain.options import (
     greeks,
     implied_volatility,
+    normal_cdf,
     price,
     probability_itm,
     strike_from_delta,
@@ -95,31 +96,38 @@ def test_more_volatility_never_cheapens_an_option(
     assert dearer >= price(kind, spot, strike, t, r, sigma) - 1e-12 * spot
 
 
-@given(kinds, st.floats(1.0, 1_000.0), st.floats(0.8, 1.25), st.floats(0.02, 2.0), rates, st.floats(0.1, 1.0))
+@given(
+    kinds,
+    st.floats(1.0, 1_000.0),
+    st.floats(0.8, 1.25),
+    st.floats(0.02, 2.0),
+    rates,
+    st.floats(0.1, 1.0),
+    dividends,
+)
 def test_greeks_are_the_slopes_of_the_price(
-    kind: OptionType, spot: float, ratio: float, t: float, r: float, sigma: float
+    kind: OptionType, spot: float, ratio: float, t: float, r: float, sigma: float, q: float
 ) -> None:
-    strike, step = spot * ratio, 1e-4
-    found = greeks(kind, spot, strike, t, r, sigma)
+    strike = spot * ratio
+    found = greeks(kind, spot, strike, t, r, sigma, q)
 
-    def slope(low: float, high: float, width: float) -> float:
-        return (high - low) / width
+    def value(spot: float = spot, t: float = t, r: float = r, sigma: float = sigma) -> float:
+        return price(kind, spot, strike, t, r, sigma, q)
 
-    by_spot = slope(
-        price(kind, spot * (1 - step), strike, t, r, sigma),
-        price(kind, spot * (1 + step), strike, t, r, sigma),
-        2 * step * spot,
-    )
-    by_sigma = slope(
-        price(kind, spot, strike, t, r, sigma - step), price(kind, spot, strike, t, r, sigma + step), 2 * step
-    )
-    by_time = slope(
-        price(kind, spot, strike, t + 1e-5, r, sigma), price(kind, spot, strike, t - 1e-5, r, sigma), 2e-5
-    )
-    assert found.delta == pytest.approx(by_spot, abs=1e-4)
+    step, move = 1e-4, 1e-4 * spot
+    assert found.delta == pytest.approx((value(spot + move) - value(spot - move)) / (2 * move), abs=1e-4)
+    by_sigma = (value(sigma=sigma + step) - value(sigma=sigma - step)) / (2 * step)
     assert found.vega == pytest.approx(by_sigma, abs=1e-4 * spot)
-    assert found.theta_per_day == pytest.approx(by_time / 365, abs=1e-4 * spot)
+    by_rate = (value(r=r + step) - value(r=r - step)) / (2 * step)
+    assert found.rho == pytest.approx(by_rate, abs=1e-4 * spot)
+    by_time = (value(t=t - 1e-5) - value(t=t + 1e-5)) / 2e-5
+    assert found.theta_per_day * 365 == pytest.approx(by_time, abs=1e-4 * spot)
     assert found.gamma > 0
+
+
+def test_the_tail_of_the_normal_distribution_keeps_its_digits() -> None:
+    assert normal_cdf(-10) == pytest.approx(7.619853e-24, rel=1e-6)
+    assert 0 < price(PUT, 100, 70, 7 / 365, 0.02, 0.3) < 1e-15
 
 
 @given(kinds, st.floats(), st.floats(), st.floats(), st.floats(), st.floats(), st.floats())

@@ -1,7 +1,7 @@
 """Sizing: golden cases, the caps over any request, and that risk never makes a position larger."""
 
 from datetime import date
-from math import isfinite
+from math import exp, isfinite, sqrt
 from typing import Any
 
 import pytest
@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alluse.domain import capital
+from alluse.domain.money import cents_down, cents_up
+from alluse.domain.options import price
 from alluse.domain.sizing import size
-from alluse.schemas.common import AccountType, Condition, Portfolio
+from alluse.schemas.common import AccountType, Condition, OptionType, Portfolio
 from alluse.schemas.protocol import protocol_with
 from alluse.schemas.sizing import Basis, Blocked, SizeAnswer, SizeRequest
 from trading import PROTOCOL, RED_DAY, analysis_of, size_request, size_requests
@@ -98,6 +100,8 @@ def test_caps_hold_for_every_input(request: SizeRequest) -> None:
     )
     notional = sum(capital.held_notional(position) for position in held)
     size_ = found.position_size
+    assert found.caps
+    assert found.caps.exposure == pytest.approx(max(limit - tied, 0), abs=0.01)
     assert found.capital_used <= size_ + 0.01
     assert size_ <= max(rules.max_position * request.account_balance - in_symbol, 0) + 0.01
     assert size_ <= max(limit - tied, 0) + 0.01
@@ -221,6 +225,40 @@ def test_why_a_trade_is_blocked(changes: dict[str, Any], blocked: Blocked) -> No
     found = sized(**changes)
     assert found.blocked_by is blocked
     assert found.contracts == 0
+
+
+def test_a_held_symbol_that_the_correlations_leave_out_counts_as_correlated() -> None:
+    held = {
+        "portfolio_id": "p",
+        "cash": 50_000,
+        "positions": [{"symbol": "KO", "quantity": 100, "price": 160}],
+    }
+    found = sized(portfolio=held, correlations={"MSFT": 0.1})
+    assert found.blocked_by is Blocked.CORRELATED_CAP
+
+
+def test_what_is_unknown_takes_the_smallest_factor() -> None:
+    factors = plain(0.30, 0.25, market_condition=None).factors
+    assert factors
+    assert (factors.condition, factors.trend, factors.confidence) == (0.7, 0.9, 0.7)
+
+
+def test_a_days_loss_follows_the_forecast() -> None:
+    found = sized(account_balance=500_000, **ROUNDED)
+    assert found.option
+    terms = (found.option.strike, 7 / 365, 0.02, 0.3513)
+    fallen = 214.29 * exp(-1.644854 * 0.3194 / sqrt(252))
+    loss = price(OptionType.PUT, fallen, *terms) - price(OptionType.PUT, 214.29, *terms)
+    assert found.var_95_1day == pytest.approx(loss * 100 * found.contracts, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("amount", "down", "up"), [(1.239, 1.23, 1.24), (1.231, 1.23, 1.24), (2.0, 2.0, 2.0)]
+)
+def test_what_may_be_spent_is_rounded_down_and_what_is_needed_up(
+    amount: float, down: float, up: float
+) -> None:
+    assert (cents_down(amount), cents_up(amount)) == (down, up)
 
 
 def test_a_chop_week_stops_the_income_account_alone() -> None:
