@@ -11,7 +11,7 @@ from alluse.domain.errors import InsufficientDataError, InvalidInputError
 from alluse.domain.estimates import Estimates, bayes_stein, estimate
 from alluse.domain.feasible import Group, feasible
 from alluse.domain.portfolio import HELD, Selected, Task, allowed_weights, frontier, select
-from alluse.domain.quadratic import Programme, solve
+from alluse.domain.quadratic import Optimum, Programme, solve
 from alluse.domain.rebalance import advise
 from alluse.schemas.portfolio import Constraints, MeanEstimate, Objective
 from windows import random_returns
@@ -274,3 +274,17 @@ def test_rebalancing_pays_only_with_drift_and_gain() -> None:
     back = advise(target, current, calm)
     assert not back.advised
     assert "gain" in back.reason
+
+
+@pytest.mark.parametrize("objective", [Objective.MIN_VARIANCE, Objective.MAX_SHARPE])
+def test_a_wrong_end_is_not_called_converged(objective: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether weights are the best is judged by a certificate, not by the solver's word."""
+
+    def careless(programme: Programme) -> Optimum:
+        size = programme.linear.size
+        return Optimum(np.full(size, 1 / size), True, 1)
+
+    estimates = market(4, 6)
+    assert chosen(estimates, Task(objective)).converged
+    monkeypatch.setattr("alluse.domain.solver.quadratic.solve", careless)
+    assert not chosen(estimates, Task(objective)).converged
