@@ -153,6 +153,8 @@ def test_more_positions_than_allowed_are_dropped_and_fewer_are_filled_up() -> No
     parity = chosen(estimates, Task(Objective.RISK_PARITY))
     assert np.count_nonzero(parity.weights > HELD) == 10
     assert parity.violations == ()
+    free = chosen(estimates, Task(Objective.RISK_PARITY), Constraints(max_positions=50))
+    assert set(np.flatnonzero(parity.weights > HELD)) == set(np.argsort(-free.weights)[:10])
     wide = Constraints(max_weight=1, min_positions=3)
     single = chosen(estimates, Task(Objective.MAX_RETURN), wide)
     assert np.count_nonzero(single.weights > HELD) == 3
