@@ -47,24 +47,36 @@ class Process:
         self.state = directory / "state"
         self.log_path = directory / "log"
         directory.mkdir(parents=True, exist_ok=True)
+        self._environ = {
+            **os.environ,
+            "PYTHONPATH": str(_ROOT / "components"),
+            "ALLUSE_COMPONENT": name,
+            "ALLUSE_SYSTEM": "test",
+            "ALLUSE_HOST": "127.0.0.1",
+            "ALLUSE_PORT": str(port),
+            "ALLUSE_STATE_DIR": str(self.state),
+            "ALLUSE_CONFIG_DIR": str(directory / "config"),
+            **environ,
+        }
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "alluse"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=directory,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(_ROOT / "components"),
-                    "ALLUSE_COMPONENT": name,
-                    "ALLUSE_SYSTEM": "test",
-                    "ALLUSE_HOST": "127.0.0.1",
-                    "ALLUSE_PORT": str(port),
-                    "ALLUSE_STATE_DIR": str(self.state),
-                    "ALLUSE_CONFIG_DIR": str(directory / "config"),
-                    **environ,
-                },
+                env=self._environ,
             )
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the module's commands beside the component, with its environment."""
+        return subprocess.run(
+            [sys.executable, "-m", "alluse", *arguments],
+            env=self._environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def request(self, method: str, path: str, body: Any = None, timeout_s: float = 5.0) -> tuple[int, Any]:
         """Status and body (JSON where it is JSON). Raises OSError when nobody answers."""

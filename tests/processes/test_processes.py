@@ -178,3 +178,22 @@ def test_all_sixteen_run_and_stop(cluster: Cluster) -> None:
         process.process.send_signal(signal.SIGTERM)
     codes = {name: process.process.wait(30) for name, process in cluster.running.items()}
     assert codes == dict.fromkeys(COMPONENTS, 0)
+
+
+def test_a_backup_is_made_while_it_runs_and_restored_while_it_does_not(cluster: Cluster) -> None:
+    manager = cluster.start("config-manager")
+    manager.wait_ready()
+    path = "/v1/overrides/logging.level"
+    assert manager.request("PUT", path, {"value": "ERROR", "reason": "before"})[0] == 200
+    copy = cluster.directory / "copy.db"
+    assert manager.command("backup", str(copy)).returncode == 0
+    assert manager.request("PUT", path, {"value": "CRITICAL", "reason": "after"})[0] == 200
+    manager.stop()
+    restored = manager.command("restore", str(copy))
+    assert (restored.returncode, "is restored" in restored.stdout) == (0, True)
+    manager = cluster.start("config-manager")
+    manager.wait_ready()
+    assert manager.get("/v1/config/logging.level")[1]["value"] == "ERROR"
+    nothing = manager.command("restore", str(cluster.directory / "none.db"))
+    assert (nothing.returncode, "there is no backup" in nothing.stderr) == (1, True)
+    assert manager.command("nonsense").returncode == 2

@@ -46,6 +46,10 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 KEY_TIMEOUT: Final = "performance.async.timeout_seconds"
 _MAX_ERRORS: Final = 50
+_ALIASES: Final = (
+    ("deployment.health_check_path", contract.PATH_HEALTH),
+    ("deployment.metrics_path", contract.PATH_METRICS),
+)
 
 
 class Route:
@@ -146,6 +150,8 @@ class Dispatcher:
                     values = (unquote(value) for value in match.groups())
                     return route, dict(zip(route.parameters, values, strict=True))
                 others.add(route.endpoint.method)
+        if (alias := self._alias(request)) is not None:
+            return alias, {}
         if others:
             raise MethodNotAllowedError(
                 f"{request.path} takes {', '.join(sorted(others))}, not {request.method}"
@@ -154,6 +160,13 @@ class Dispatcher:
         if not self._built and (request.path == "/v1" or request.path.startswith("/v1/")):
             raise NotBuiltError(f"{name} runs, but its own endpoints are not part of this version")
         raise NotFoundError(f"{name} has no {request.path}; {contract.PATH_OPENAPI} lists what there is")
+
+    def _alias(self, request: HttpRequest) -> Route | None:
+        """Health and metrics under the paths that the configuration gives them beside their own."""
+        for key, path in _ALIASES:
+            if request.method == "GET" and request.path == self._context.config.text(key):
+                return self._static[path][0]
+        return None
 
     async def _within_time(
         self, route: Route, request: HttpRequest, path: dict[str, str], thread: trace.Trace

@@ -34,6 +34,8 @@ MAX_WAITING: Final = 5_000
 MAX_DEAD: Final = 1_000
 REMEMBER_S: Final = 3600.0
 SEND_TIMEOUT_S: Final = 5.0
+#: Time that a consumer has for one event.
+HANDLE_S: Final = 30.0
 CONTENT_TYPE: Final = "application/cloudevents+json"
 CONTENT_TYPE_BATCH: Final = "application/cloudevents-batch+json"
 
@@ -318,12 +320,16 @@ class Inbox:
             handler = self._handlers.get(event.name)
             if handler is None:
                 ignored += 1
-            elif event.id in seen or event.id in self._running:
+            elif event.id in seen:
                 repeated += 1
+            elif event.id in self._running:
+                # Its first delivery may still fail, so this one must not be acknowledged.
+                failed.append(event.id)
             else:
                 self._running.add(event.id)
                 try:
-                    await handler(event)
+                    async with asyncio.timeout(HANDLE_S):
+                        await handler(event)
                     await self._remember(event.id)
                 except Exception as error:
                     failed.append(event.id)

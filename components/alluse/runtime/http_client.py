@@ -5,8 +5,10 @@ the protocol.
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -16,6 +18,8 @@ import h11
 MAX_BODY: Final = 16 << 20
 IDLE_S: Final = 30.0
 IDLE_PER_HOST: Final = 8
+REMEMBER_NAME_S: Final = 10.0
+LOOKUP_THREADS: Final = 4
 _READ: Final = 65_536
 _SAFE_TO_REPEAT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
@@ -62,6 +66,7 @@ class HttpClient:
 
     def __init__(self) -> None:
         self._idle: dict[tuple[str, int], list[tuple[float, _Connection]]] = {}
+        self._names = _Names()
 
     async def request(
         self,
@@ -93,7 +98,12 @@ class HttpClient:
             except _StaleError:
                 if method not in _SAFE_TO_REPEAT:
                     raise ConnectionResetError("the kept connection was closed") from None
-        connection = _Connection(*await asyncio.open_connection(*address), host=address)
+        try:
+            streams = await asyncio.open_connection(await self._names.resolve(address), address[1])
+        except OSError:
+            self._names.forget(address)
+            raise
+        connection = _Connection(*streams, host=address)
         try:
             return await self._on(connection, address, method, target, headers, body)
         except _StaleError:
@@ -137,6 +147,41 @@ class HttpClient:
             for _, connection in kept:
                 connection.close()
         self._idle.clear()
+        self._names.close()
+
+
+class _Names:
+    """Addresses of host names, for a short time, looked up in threads of their own.
+
+    A look-up blocks its thread, for ten seconds when the name server is silent: computations must not
+    wait behind that.
+    """
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+        self._known: dict[tuple[str, int], tuple[float, str]] = {}
+
+    async def resolve(self, address: tuple[str, int]) -> str:
+        """The first address of a host. Raises OSError."""
+        known = self._known.get(address)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(max_workers=LOOKUP_THREADS, thread_name_prefix="names")
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, address)
+        self._known[address] = (time.monotonic() + REMEMBER_NAME_S, found)
+        return found
+
+    def forget(self, address: tuple[str, int]) -> None:
+        self._known.pop(address, None)
+
+    def close(self) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_up(address: tuple[str, int]) -> str:
+    return str(socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][4][0])
 
 
 class _Connection:

@@ -27,6 +27,7 @@ from alluse.runtime.identity import Identity
 from alluse.runtime.logs import Logs
 from alluse.runtime.metrics import Metrics
 from alluse.runtime.peers import Peers
+from alluse.runtime.resources import Resources
 from alluse.runtime.service import Check, Service, Task
 from alluse.runtime.shipping import PATIENCE_S, Shipper
 from alluse.runtime.store import Store, StoreError
@@ -101,6 +102,7 @@ class Runtime:
             revision=lambda: self.config.revision,
         )
         self.faults = Faults(self.board)
+        self.resources = Resources(identity.state_dir, self.config, self.log)
         self.inbox = Inbox(self.store, self.metrics, self.log, self._consumers())
         self.dispatcher = Dispatcher(
             self.context,
@@ -131,6 +133,7 @@ class Runtime:
         if self.shipper is not None:
             self._begin(self.shipper.run(), "log-shipping")
         self._begin(self.dependencies.run(), "dependencies")
+        self._begin(self.resources.run(), "resources")
         self._begin(self._open(), "open")
 
     async def stop(self) -> None:
@@ -249,6 +252,7 @@ class Runtime:
             board.checks.append(BoundCheck("hard-dependencies", False, self._check_hard))
         board.checks.append(BoundCheck("soft-dependencies", False, self._check_soft))
         board.checks.append(BoundCheck("budgets", False, self._check_budgets))
+        board.checks.append(BoundCheck("resources", False, self._check_resources))
         if self.shipper is not None:
             board.checks.append(BoundCheck("log-shipping", False, self._check_shipping))
         for check in self.service.checks:
@@ -294,6 +298,9 @@ class Runtime:
         if overrun := self.budgets.overrun():
             raise CheckDegradedError("; ".join(overrun))
         return "kept"
+
+    async def _check_resources(self) -> str:
+        return self.resources.check()
 
     async def _check_shipping(self) -> str:
         assert self.shipper is not None

@@ -15,7 +15,8 @@ from alluse.runtime.service import Service
 LINGER_S: Final = 0.1
 #: What of the stop time the running requests may take; the rest is for flushing.
 DRAIN_S: Final = contract.STOP_SECONDS - 2.5
-MAX_THREADS: Final = 4
+KEY_WORKERS: Final = "performance.async.max_workers"
+KEY_STOP: Final = "deployment.graceful_shutdown_timeout"
 
 
 async def serve(identity: Identity, service: Service[Any]) -> None:
@@ -24,8 +25,8 @@ async def serve(identity: Identity, service: Service[Any]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.set_default_executor(_executor())
     runtime = Runtime(identity, service)
+    loop.set_default_executor(_executor(runtime.config.integer(KEY_WORKERS)))
     runtime.logs.capture_standard_logging()
     server = HttpServer(runtime.handle)
     port = await server.listen(identity.host, identity.port)
@@ -37,11 +38,12 @@ async def serve(identity: Identity, service: Service[Any]) -> None:
     await stop.wait()
     runtime.refuse_work()
     await asyncio.sleep(LINGER_S)
-    await server.stop(DRAIN_S)
+    await server.stop(min(DRAIN_S, runtime.config.number(KEY_STOP)))
     await runtime.stop()
 
 
-def _executor() -> Any:
+def _executor(workers: int) -> Any:
+    """Threads for computations; they are made when they are needed."""
     from concurrent.futures import ThreadPoolExecutor
 
-    return ThreadPoolExecutor(max_workers=MAX_THREADS, thread_name_prefix="compute")
+    return ThreadPoolExecutor(max_workers=workers, thread_name_prefix="compute")

@@ -63,7 +63,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 
 
 def _folded(text: object) -> str:
-    return re.sub(r"[^a-z]+", "_", str(text).strip().lower()).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", str(text).strip().lower()).strip("_")
 
 
 class AccountType(StrEnum):

@@ -275,3 +275,12 @@ async def test_the_document_describes_every_endpoint(it: Component) -> None:
     }
     order_type = put["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
     assert document["components"]["schemas"][order_type]["required"] == ["symbol", "size"]
+
+
+async def test_health_and_metrics_have_a_second_path_where_the_configuration_says_so(tmp_path: Path) -> None:
+    config = {"deployment.health_check_path": "/status", "deployment.metrics_path": "/numbers"}
+    async with component(SERVICE, tmp_path, config=config) as it:
+        assert (await it.get("/status")).json["component"] == "market-analyzer"
+        assert b"alluse_inflight" in (await it.get("/numbers")).body
+        assert (await it.get("/health")).status == 200
+        assert (await it.post("/status")).status == 404

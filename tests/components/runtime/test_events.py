@@ -1,5 +1,6 @@
 """Events: sent until they are taken, taken once, and given up where that is right."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,37 @@ async def test_a_handler_that_fails_gets_the_event_again(tmp_path: Path) -> None
         answer = await it.post("/events", event("1"))
         assert (answer.status, answer.json["accepted"]) == (202, 1)
     assert taker.ids == ["1"]
+
+
+async def test_an_event_that_is_still_being_handled_is_not_acknowledged(tmp_path: Path) -> None:
+    begun, release = asyncio.Event(), asyncio.Event()
+    outcomes = [RuntimeError("lost on the way"), None]
+
+    async def take(context: Context[None], event: Event) -> None:
+        begun.set()
+        await release.wait()
+        if (error := outcomes.pop(0)) is not None:
+            raise error
+
+    service: Service[None] = Service(name="memory-manager", consumers={"market.condition_changed": take})
+    async with component(service, tmp_path) as it:
+        first = asyncio.create_task(it.post("/events", event("1")))
+        await begun.wait()
+        assert (await it.post("/events", event("1"))).status == 503
+        release.set()
+        assert (await first).status == 503
+        assert (await it.post("/events", event("1"))).json["accepted"] == 1
+
+
+async def test_a_handler_has_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "HANDLE_S", 0.05)
+
+    async def take(context: Context[None], event: Event) -> None:
+        await asyncio.Event().wait()
+
+    service: Service[None] = Service(name="memory-manager", consumers={"market.condition_changed": take})
+    async with component(service, tmp_path) as it:
+        assert (await it.post("/events", event("1"))).status == 503
 
 
 async def test_events_of_no_interest_are_acknowledged(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""How much of its own memory, CPU and disk the component uses, from its own control group and file system.
+
+Only what belongs to this container is read: control group version 2 and the file system of the state
+directory. Without a limit there is no share of it, and nothing to say.
+"""
+
+import asyncio
+import gc
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from alluse.runtime.configuration import Config
+from alluse.runtime.errors import CheckDegradedError
+from alluse.runtime.logs import Logger
+
+SAMPLE_S: Final = 10.0
+CPU_SAMPLES: Final = 7
+CGROUP: Final = Path("/sys/fs/cgroup")
+_MICROSECONDS: Final = 1e6
+
+
+class Resources:
+    """Shares (0 to 1, or None where there is no limit) as of the last sample."""
+
+    def __init__(self, state_dir: Path, config: Config, log: Logger, cgroup: Path = CGROUP) -> None:
+        self._state_dir = state_dir
+        self._config = config
+        self._log = log
+        self._cgroup = cgroup
+        self._cpu_seen: deque[tuple[float, float]] = deque(maxlen=CPU_SAMPLES)
+        self.memory: float | None = None
+        self.cpu: float | None = None
+        self.disk: float | None = None
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        while True:
+            self.sample()
+            await asyncio.sleep(SAMPLE_S)
+
+    def sample(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read all three, and collect garbage when memory is short."""
+        self.memory = self._memory()
+        self.cpu = self._cpu(clock())
+        self.disk = self._disk()
+        if self.memory is not None and self.memory > self._config.number("performance.memory.gc_threshold"):
+            collected = gc.collect()
+            self._log.warning("memory is short", used=round(self.memory, 3), collected=collected)
+
+    def check(self) -> str:
+        """Detail for the health report. Raises CheckDegradedError for what is over its threshold."""
+        over = []
+        shown = []
+        for name in ("memory", "cpu", "disk"):
+            share: float | None = getattr(self, name)
+            if share is None:
+                continue
+            shown.append(f"{name} {share * 100:.0f} %")
+            if share * 100 > (limit := self._config.number(f"health.{name}_threshold")):
+                over.append(f"{name} {share * 100:.0f} %, the threshold is {limit:.0f} %")
+        if over:
+            raise CheckDegradedError("; ".join(over))
+        return ", ".join(shown) or "no limits are set"
+
+    def _memory(self) -> float | None:
+        used, limit = self._number("memory.current"), self._number("memory.max")
+        return used / limit if used is not None and limit else None
+
+    def _cpu(self, now: float) -> float | None:
+        """Used share of the quota over the last minute: a short burst is no shortage."""
+        quota, _, period = self._text("cpu.max").partition(" ")
+        usage = next(
+            (
+                line.split()[1]
+                for line in self._text("cpu.stat").splitlines()
+                if line.startswith("usage_usec")
+            ),
+            "",
+        )
+        if not (quota.isdecimal() and period.isdecimal() and usage.isdecimal() and int(quota)):
+            return None
+        spent = int(usage) / _MICROSECONDS
+        self._cpu_seen.append((now, spent))
+        then, spent_then = self._cpu_seen[0]
+        if now <= then:
+            return None
+        return (spent - spent_then) / (now - then) / (int(quota) / int(period))
+
+    def _disk(self) -> float | None:
+        try:
+            stat = os.statvfs(self._state_dir)
+        except OSError:
+            return None
+        return 1 - stat.f_bavail / stat.f_blocks if stat.f_blocks else None
+
+    def _number(self, name: str) -> int | None:
+        text = self._text(name)
+        return int(text) if text.isdecimal() else None
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self._cgroup / name).read_text().strip()
+        except OSError:
+            return ""
