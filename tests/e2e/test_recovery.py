@@ -92,7 +92,7 @@ def test_one_that_answers_but_fails_its_deep_check_is_restarted_with_a_record(
     assert row["attempts"] >= 1
     assert row["lastAction"]["type"] == "RestartPod"
     assert row["lastAction"]["reason"]
-    assert "RestartPod" in kube.kubectl("get", "events", "-n", running)
+    assert "RecoveryAction" in kube.kubectl("get", "events", "-n", running)
     labels = ('action="RestartPod"', 'component="api"', f'namespace="{running}"')
     assert metric_of_leader(kube, operator, "allusesystem_recoveries_total", *labels) >= 1
 

@@ -221,7 +221,7 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
     plane = testenv.start_control_plane(directory / "plane", simulated=True)
     try:
         kubeconfig = str(plane.kubeconfig)
-        subprocess.run([*plane.kubectl, "apply", "-f", str(CRD)], check=True, capture_output=True)
+        install_definition(plane)
         scripts, operators = [], []
         async with OperatorProcess.running(kubeconfig, directory / "operator.log") as operator:
             for number in range(rounds):
@@ -242,6 +242,10 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
             "ratio <= 1.3",
         )
     )
+
+
+def install_definition(plane: controlplane.ControlPlane) -> None:
+    subprocess.run([*plane.kubectl, "apply", "-f", str(CRD)], check=True, capture_output=True)
 
 
 def compare(results: Results, scripts: list[Start], operators: list[Start]) -> None:
