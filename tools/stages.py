@@ -49,6 +49,7 @@ CHECK = (
 TEST = (
     *CHECK,
     Stage("oracles", ("-m", "tools.oracles")),
+    Stage("marketdata", ("-m", "tools.marketdata", "check")),
     Stage("processes", (*PYTEST, "tests/processes")),
     Stage("parts", ("-m", "tools.testenv", "prepare")),
     Stage("integration", (*PYTEST, "tests/integration"), needs=("parts",)),
