@@ -78,7 +78,14 @@ class Stall:
     """A watch from which nothing comes any more."""
 
 
-Fault = Delay | Drop | Answer | Cut | Stall
+@dataclass(frozen=True, slots=True)
+class StreamError:
+    """A watch that begins with an error event and ends."""
+
+    code: int
+
+
+Fault = StreamError | Delay | Drop | Answer | Cut | Stall
 
 
 @dataclass(slots=True)
@@ -246,6 +253,14 @@ class FaultProxy:
                 self.cut(line)
                 return self._hang_up(request)
         if seen.watch:
+            if isinstance(fault, StreamError):
+                status = {
+                    "kind": "Status",
+                    "status": "Failure",
+                    "code": fault.code,
+                    "message": "etcdserver: leader changed",
+                }
+                return web.Response(text=json.dumps({"type": "ERROR", "object": status}) + "\n")
             return await self._forward_watch(line, request, stalled=isinstance(fault, Stall))
         status, headers, content = await self._forward(request, body)
         self.answers.append((seen, status))

@@ -135,8 +135,9 @@ class Reconciler:
         return Next(at=min(times, default=None), failed=failed)
 
     def _note_unrest(self, key: Key, plan: Plan) -> None:
-        settled = plan.mode is Mode.RUN and all(
-            component.assessment.state in SETTLED for component in plan.components.values()
+        settled = plan.mode is Mode.INVALID or (
+            plan.mode is Mode.RUN
+            and all(component.assessment.state in SETTLED for component in plan.components.values())
         )
         (self._unsettled.discard if settled else self._unsettled.add)(key)
 

@@ -1,4 +1,6 @@
-"""Killed at every write of a system's life, and with every kind of answer: the end is the same, nothing is left."""
+"""Killed at every write of a system's life, and with every kind of answer: the end is the same, nothing is
+left.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,119 @@
+"""The API server fails, is slow, or its watches go wrong: the system still gets where it shall, and nothing
+is made twice.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import specs
+from alluse.contract import COMPONENTS
+from fault_proxy import Answer, Delay, Fault, FaultProxy, Seen, Stall, StreamError
+from lives import Lives
+from watching import Watcher
+
+
+@contextmanager
+def every(seconds: float, do: object) -> Iterator[None]:
+    """Do it again and again while the block runs."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(seconds):
+            do()  # type: ignore[operator]
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def made_once(proxy: FaultProxy) -> None:
+    counts = collections.Counter(proxy.created())
+    assert {ref: count for ref, count in counts.items() if count > 1} == {}
+
+
+def test_all_writes_fail_for_a_while(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) -> None:
+    began = time.monotonic()
+    over = began + 8
+    proxy.decide = lambda r: (
+        Answer(503, "ServiceUnavailable") if r.write > 5 and time.monotonic() < over else None
+    )
+    with Lives(proxy, tmp_path) as lives:
+        watcher.create(specs.chain("first", "second", "third"))
+        watcher.until_ready(seconds=8 + 15)
+        assert lives.count == 1
+    made_once(proxy)
+
+
+def test_a_slow_api_server(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) -> None:
+    proxy.decide = lambda r: None if r.watch else Delay(0.5)
+    with Lives(proxy, tmp_path) as lives:
+        watcher.create(specs.chain("first", "second", "third"))
+        watcher.until_ready(seconds=60)
+        assert lives.count == 1
+    made_once(proxy)
+
+
+def test_watches_that_break_every_half_second(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) -> None:
+    with Lives(proxy, tmp_path), every(0.5, proxy.cut_watches):
+        watcher.create(specs.chain("first", "second", "third"))
+        watcher.until_ready(seconds=40)
+        watcher.delete()
+        watcher.until_gone(seconds=60)
+    made_once(proxy)
+
+
+def test_streams_that_begin_with_an_error(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) -> None:
+    """410 makes Kopf list again; any other one ends it, and the supervisor starts it again."""
+    codes = itertools.cycle([500, 410])
+    errors_left = iter(range(20))
+
+    def fault(request: Seen) -> Fault | None:
+        return StreamError(next(codes)) if request.watch and next(errors_left, None) is not None else None
+
+    proxy.decide = fault
+    with Lives(proxy, tmp_path) as lives:
+        watcher.create(specs.chain("first", "second"))
+        watcher.until_ready(seconds=60)
+        assert lives.count == 1
+    made_once(proxy)
+
+
+def test_streams_from_which_nothing_comes(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) -> None:
+    """The listing finds the system; what is written does not come back, so the watches are opened anew."""
+    first = time.monotonic()
+    proxy.decide = lambda r: Stall() if r.watch and time.monotonic() < first + 5 else None
+    with Lives(proxy, tmp_path) as lives:
+        watcher.create(specs.chain("first", "second", "third"))
+        watcher.until_ready(seconds=75)
+        assert lives.count == 1
+    watches = collections.Counter(r.path for r in proxy.seen if r.watch)
+    assert min(watches.values()) >= 2, watches
+    made_once(proxy)
+
+
+def test_a_start_of_sixteen_components_takes_few_requests(
+    proxy: FaultProxy, watcher: Watcher, tmp_path: Path
+) -> None:
+    """Watches, the periodic listings and the discovery are not part of the start."""
+    components = [
+        specs.component(name, *(facts.hard or (() if name == "config-manager" else ("config-manager",))))
+        for name, facts in COMPONENTS.items()
+    ]
+    with Lives(proxy, tmp_path):
+        watcher.create(specs.custom(*components, config={"system.name": "demo"}))
+        watcher.until_ready(seconds=90)
+        watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "it is told")
+    requests = [r for r in proxy.seen if r.write]
+    kinds = collections.Counter(f"{r.method} {r.path.split('/')[-2]}" for r in requests)
+    assert len(requests) <= 120, kinds
