@@ -55,16 +55,17 @@ policies = st.builds(
     retry_exhausted_every=seconds(60, 90),
 )
 
-attempts = st.builds(
-    Attempt,
-    pod_uid=st.sampled_from(("pod-a", "pod-b", "pod-c")),
-    at=moments(),
-    reason=st.sampled_from(("ProbeFailed", "NotReady")),
-    number=st.integers(1, 6),
-    generation=st.integers(1, 2),
-    after_exhaustion=st.booleans(),
-)
-histories = st.lists(attempts, max_size=8).map(lambda found: tuple(sorted(found, key=lambda a: a.at)))
+
+def attempts_at(times: st.SearchStrategy[datetime]) -> st.SearchStrategy[Attempt]:
+    return st.builds(
+        Attempt,
+        pod_uid=st.sampled_from(("pod-a", "pod-b", "pod-c")),
+        at=times,
+        reason=st.sampled_from(("ProbeFailed", "NotReady")),
+        number=st.integers(1, 6),
+        generation=st.integers(1, 2),
+        after_exhaustion=st.booleans(),
+    )
 
 
 @st.composite

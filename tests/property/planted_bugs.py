@@ -1,0 +1,266 @@
+"""Proof that the tests of the core bite: each of these bugs is planted in a copy, and a named test must fail.
+
+`python tests/property/planted_bugs.py [--only WORD] [--jobs N]` prints one line a bug and fails if one survives,
+or if a bug no longer fits the source (then the source has changed: plant it again).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = Path("operator/alluse_operator/core")
+MACHINE = "tests/property/test_cluster_machine.py::TestCluster"
+PLAN = "tests/property/test_plan.py"
+RECOVERY = "tests/property/test_recovery.py"
+UNIT = "tests/unit/core"
+
+
+@dataclass(frozen=True)
+class Bug:
+    title: str
+    module: str
+    old: str
+    new: str
+    caught_by: str
+
+
+BUGS = (
+    Bug(
+        "components start before what they require",
+        "gate.py",
+        "        if dependency.meets(edge.condition):",
+        "        if True or dependency.meets(edge.condition):",
+        MACHINE,
+    ),
+    Bug(
+        "a dependency in an older revision counts as healthy",
+        "health.py",
+        "healthy=verdict.healthy and sight.current and",
+        "healthy=verdict.healthy and",
+        MACHINE,
+    ),
+    Bug(
+        "a lost dependency stops what runs",
+        "planner.py",
+        "        if live is not None and live.deleting:\n            return\n",
+        "        if live is not None and live.deleting:\n            return\n"
+        "        if live is not None and any(\n"
+        "            not self.assessments[e.name].healthy for e in sight.component.dependencies\n"
+        "        ):\n"
+        "            self.workload_actions.append(Delete(sight.component.name, live.ref, live.uid))\n"
+        "            return\n",
+        MACHINE,
+    ),
+    Bug(
+        "an unhealthy component is restarted although its dependency is the root",
+        "rescue.py",
+        "        if edge.required and plans[edge.name].assessment.state not in WELL:",
+        "        if False:",
+        MACHINE,
+    ),
+    Bug(
+        "any number of components recovers at the same time",
+        "rescue.py",
+        "            full = len(others) >= system.recovery.max_concurrent",
+        "            full = False",
+        MACHINE,
+    ),
+    Bug(
+        "a recovery under way takes no place in the budget",
+        "rescue.py",
+        "    return until if until > now and (to_evict or to_come) else None",
+        "    return None",
+        MACHINE,
+    ),
+    Bug(
+        "one attempt more than the budget",
+        "recovery.py",
+        "    if len(counted) < policy.max_actions:",
+        "    if len(counted) <= policy.max_actions:",
+        RECOVERY,
+    ),
+    Bug(
+        "no pause between attempts",
+        "recovery.py",
+        "        not_before = last.at + pause(policy, number)",
+        "        not_before = last.at",
+        RECOVERY,
+    ),
+    Bug(
+        "a recorded attempt is made a second time instead of resumed",
+        "recovery.py",
+        "and now < last.at + RESUME_WITHIN:",
+        "and False:",
+        RECOVERY,
+    ),
+    Bug(
+        "exhausted for ever: the next attempt moves away with the clock",
+        "recovery.py",
+        "last.at + policy.retry_exhausted_every)",
+        "now + policy.retry_exhausted_every)",
+        RECOVERY,
+    ),
+    Bug(
+        "the kubelet's back-off is cut short",
+        "health.py",
+        "    return _partly(sight, ComponentState.UNHEALTHY, reason, message, evidence)",
+        "    pod = sight.unready[0].uid if sight.unready else ''\n"
+        "    return _partly(sight, ComponentState.UNHEALTHY, reason, message, evidence, suspect=pod)",
+        MACHINE,
+    ),
+    Bug(
+        "acts on what is too old to be trusted",
+        "planner.py",
+        "    if not snapshot.trusted(now):",
+        "    if False:",
+        PLAN,
+    ),
+    Bug(
+        "takes over the children of others",
+        "ownership.py",
+        "        return controller == identity.uid",
+        "        return True",
+        PLAN,
+    ),
+    Bug(
+        "the finalizer is forgotten",
+        "planner.py",
+        "        if wanted and not held:",
+        "        if False:",
+        PLAN,
+    ),
+    Bug(
+        "stops what others still need",
+        "teardown.py",
+        "        if not removal.dependants_left(name, left, tuple(left)):",
+        "        if True:",
+        MACHINE,
+    ),
+    Bug(
+        "a deletion that waits for ever",
+        "teardown.py",
+        "    if done or now >= end or",
+        "    if done or",
+        PLAN,
+    ),
+    Bug(
+        "a map is deleted while a pod still reads it",
+        "supporting.py",
+        "    used = frozenset(_in_use(component, rest, snapshot))",
+        "    used: frozenset[str] = frozenset()",
+        PLAN,
+    ),
+    Bug(
+        "an edited number is no drift",
+        "drift.py",
+        "    return type(want) is type(have) and bool(want == have)",
+        "    return isinstance(want, int) or (type(want) is type(have) and bool(want == have))",
+        UNIT,
+    ),
+    Bug(
+        "the status is written in every pass",
+        "report.py",
+        "    unchanged = said == before.raw",
+        "    unchanged = False",
+        PLAN,
+    ),
+    Bug(
+        "conditions forget when they changed",
+        "conditions.py",
+        "    kept = before is not None and before.status is verdict.status",
+        "    kept = False",
+        PLAN,
+    ),
+    Bug(
+        "a new operator starts every wait anew",
+        "gate.py",
+        "_waiting_since(edge, previous) or began_at",
+        "began_at",
+        UNIT,
+    ),
+    Bug(
+        "a preferred dependency is waited for without end",
+        "gate.py",
+        "        if not edge.required and (wait.overdue or dependency.failed):",
+        "        if not edge.required and dependency.failed:",
+        UNIT,
+    ),
+    Bug(
+        "a pod that failed its probes counts as healthy once the prober is silent",
+        "health.py",
+        "    if not silent:\n        return None",
+        "    if True:\n        return None",
+        UNIT,
+    ),
+    Bug(
+        "one failed check restarts a pod",
+        "sight.py",
+        "            and reading.failures >= self.component.health.unhealthy_after",
+        "            and reading.failures >= 1",
+        UNIT,
+    ),
+)
+
+
+def try_bug(bug: Bug) -> tuple[bool, str, float]:
+    """(caught, remark, seconds)."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        copy = Path(folder) / "operator"
+        shutil.copytree(ROOT / "operator", copy, ignore=shutil.ignore_patterns("__pycache__"))
+        module = copy / CORE.relative_to("operator") / bug.module
+        source = module.read_text(encoding="utf-8")
+        if source.count(bug.old) != 1:
+            return False, f"does not fit {bug.module} any more ({source.count(bug.old)} places)", 0.0
+        module.write_text(source.replace(bug.old, bug.new), encoding="utf-8")
+        command = [
+            sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line",
+            "-o", f"pythonpath={copy} components . tests", bug.caught_by,
+        ]  # fmt: skip
+        environment = {
+            **os.environ,
+            "HYPOTHESIS_PROFILE": "check",
+            "PLANTED_BUG": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+    seconds = time.monotonic() - began
+    if done.returncode not in (0, 1):
+        return (
+            False,
+            f"pytest ended with {done.returncode}: {done.stdout[-300:]}{done.stderr[-300:]}",
+            seconds,
+        )
+    return done.returncode == 1, "", seconds
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--only", default="", help="only bugs whose title has this word")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
+    chosen = parser.parse_args()
+    bugs = [bug for bug in BUGS if chosen.only in bug.title]
+    with ThreadPoolExecutor(chosen.jobs) as pool:
+        found = list(pool.map(try_bug, bugs))
+    for bug, (caught, remark, seconds) in zip(bugs, found, strict=True):
+        verdict = "caught" if caught else "SURVIVED"
+        print(f"{verdict:9}{seconds:6.1f} s  {bug.title}  [{bug.caught_by.removeprefix('tests/')}] {remark}")
+    survived = sum(1 for caught, _, _ in found if not caught)
+    print(f"{len(bugs) - survived} of {len(bugs)} planted bugs caught")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
