@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -143,10 +144,14 @@ class HttpClient:
         return None
 
     async def close(self) -> None:
-        for kept in self._idle.values():
-            for _, connection in kept:
-                connection.close()
+        """Close what is kept, and wait until the sockets are gone."""
+        connections = [connection for kept in self._idle.values() for _, connection in kept]
         self._idle.clear()
+        for connection in connections:
+            connection.close()
+        await asyncio.gather(*(connection.closed() for connection in connections))
+        # Those that were closed after a failure go with the next round of the event loop.
+        await asyncio.sleep(0)
         self._names.close()
 
 
@@ -247,3 +252,8 @@ class _Connection:
 
     def close(self) -> None:
         self._writer.close()
+
+    async def closed(self) -> None:
+        """Wait until a closed connection is gone."""
+        with suppress(OSError):
+            await self._writer.wait_closed()

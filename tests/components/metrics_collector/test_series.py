@@ -157,6 +157,11 @@ def test_a_histogram_shows_the_last_minute_only(collection: Collection, clock: C
         scrape(100, 100, 100)
     clock.now += 5
     assert scrape(100, 200, 200) > 0.9, "a hundred slow ones after a quiet minute"
+    for _ in range(13):
+        clock.now += 5
+        scrape(200, 300, 300)
+    clock.now += 5
+    assert scrape(300, 400, 400) <= 0.1, "the slow ones are longer ago than a minute"
     clock.now += 5
     assert scrape(1, 1, 1) <= 0.1, "the component began anew"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -56,6 +56,8 @@ async def wire(port: int) -> AsyncIterator[Wire]:
         yield Wire(reader, writer)
     finally:
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def post(path: str, body: bytes, headers: str = "") -> bytes:
@@ -285,6 +287,36 @@ async def test_the_client_gets_over_a_server_that_began_anew() -> None:
     await server.stop(1.0)
 
 
+@pytest.mark.parametrize(("method", "received"), [("GET", 3), ("POST", 2)])
+async def test_the_client_repeats_only_what_does_no_harm(method: str, received: int) -> None:
+    """The second request is read and then left without an answer, as by a server that dies over it."""
+    requests: list[bytes] = []
+
+    async def dies_over_the_second(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                requests.append(await reader.readuntil(b"\r\n\r\n"))
+                if len(requests) == 2:
+                    break
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(dies_over_the_second, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = HttpClient()
+    assert (await ask(client, port, method)).status == 200
+    if method == "GET":
+        assert (await ask(client, port, method)).status == 200
+    else:
+        with pytest.raises(HttpError):
+            await ask(client, port, method)
+    assert len(requests) == received
+    await client.close()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_the_client_says_when_nobody_is_there() -> None:
     client = HttpClient()
     async with listening() as (_, port):
@@ -311,6 +343,7 @@ async def test_the_client_does_not_take_nonsense_for_an_answer() -> None:
         await reader.read(10)
         writer.write(b"hello?\r\n\r\n")
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_server(nonsense, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -318,3 +351,4 @@ async def test_the_client_does_not_take_nonsense_for_an_answer() -> None:
     with pytest.raises(HttpError, match="does not speak HTTP"):
         await ask(client, port)
     server.close()
+    await server.wait_closed()

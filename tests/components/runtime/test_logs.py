@@ -188,7 +188,8 @@ async def test_records_are_shipped_and_wait_while_nobody_takes_them(tmp_path: Pa
     system.played["production-logger"] = receiver
     service: Service[None] = Service(name="position-sizer")
     async with component(service, tmp_path, system=system, environment="production") as it:
-        it.runtime.log.info("first")
+        for message in ("first", "second", "third"):
+            it.runtime.log.info(message)
         assert it.runtime.shipper is not None
         await until(lambda: it.runtime.shipper.failing_for() > 0, "shipping fails")
         receiver.up = True

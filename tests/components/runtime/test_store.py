@@ -98,6 +98,14 @@ async def test_a_place_that_cannot_be_written_is_an_error_and_not_a_crash(tmp_pa
         await opened(tmp_path / "file" / "s.db")
 
 
+@pytest.mark.parametrize(("durable", "level"), [(True, 2), (False, 1)], ids=["FULL", "NORMAL"])
+async def test_a_durable_store_waits_for_the_disk(tmp_path: Path, durable: bool, level: int) -> None:
+    store = await opened(tmp_path / "s.db", durable=durable)
+    assert await store.read(lambda db: db.execute("PRAGMA synchronous").fetchone()[0]) == level
+    assert await store.read(lambda db: db.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
+    await store.close()
+
+
 async def test_a_backup_of_a_store_in_use_can_be_restored(tmp_path: Path) -> None:
     path, copy = tmp_path / "s.db", tmp_path / "copy.db"
     store = await opened(path)
