@@ -112,7 +112,7 @@ async def list_revisions(call: Call[Manager]) -> Revisions:
 async def validate(call: Call[Manager], request: ValidateRequest) -> ValidateAnswer:
     environment = call.context.identity.environment
     try:
-        layer = Layer("yaml", read_yaml(request.yaml, "yaml"))
+        layer = Layer("yaml", await call.context.compute(read_yaml, request.yaml, "yaml"))
         effective = assemble([*packaged_layers(environment), layer], environment)
     except LayerError as error:
         return ValidateAnswer(valid=False, errors=error.problems, warnings=[])

@@ -30,6 +30,7 @@ from alluse.schemas.settings import Settings
 #: Keys whose values come only from the environment and are never shown.
 SECRETS: Final = frozenset({"monitoring.alerts.webhook_secret"})
 MASK: Final = "***"
+MAX_BRACKETS: Final = 500
 
 PACKAGED: Final = "packaged"
 CONFIG_MAP: Final = "configmap"
@@ -99,8 +100,11 @@ def file_layers(config_dir: Path, environment: str) -> list[Layer]:
 def read_yaml(text: str, name: str) -> dict[str, Any]:
     """The leaves of a YAML mapping.
 
-    Aliases are refused: they let a small text stand for an enormous one. Raises LayerError.
+    Aliases are refused, because they let a small text stand for an enormous one, and so are brackets by
+    the hundred, over which the parser's time grows with their square. Raises LayerError.
     """
+    if text.count("[") + text.count("{") > MAX_BRACKETS:
+        raise LayerError([FieldProblem(field=name, msg=f"holds more than {MAX_BRACKETS} brackets")])
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise LayerError([FieldProblem(field=name, msg="YAML aliases are not accepted")])
