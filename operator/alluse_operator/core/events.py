@@ -31,26 +31,47 @@ class EventType(StrEnum):
 class EventReason(StrEnum):
     """Reasons of the Events on an AllUseSystem. Never renamed within a version."""
 
+    #: Its workload has been created, or a new revision of it asked for.
     COMPONENT_STARTING = "ComponentStarting"
+    #: It has become healthy: after its start, or again.
     COMPONENT_HEALTHY = "ComponentHealthy"
+    #: A Job has succeeded.
     COMPONENT_COMPLETED = "ComponentCompleted"
+    #: It is not created because a dependency's condition does not hold yet; says which, and until when.
     WAITING_FOR_DEPENDENCY = "WaitingForDependency"
+    #: A Required dependency is missing past `startDeadlineSeconds`: Blocked, attempts go on.
     DEPENDENCY_DEADLINE_EXCEEDED = "DependencyDeadlineExceeded"
+    #: A Preferred dependency was waited for long enough: it starts without.
     PREFERRED_DEPENDENCY_SKIPPED = "PreferredDependencySkipped"
+    #: It works with something missing.
     COMPONENT_DEGRADED = "ComponentDegraded"
+    #: It does not work any more, or did not come up in time.
     COMPONENT_UNHEALTHY = "ComponentUnhealthy"
+    #: A Job was given up.
     COMPONENT_FAILED = "ComponentFailed"
+    #: It cannot be created as things are: a name that is taken, a change that Kubernetes does not allow.
     COMPONENT_BLOCKED = "ComponentBlocked"
+    #: It is no longer wanted and goes.
     COMPONENT_REMOVED = "ComponentRemoved"
+    #: The operator has restarted a pod; says why, and which attempt it was.
     RECOVERY_ACTION = "RecoveryAction"
+    #: The attempts are used up; says when the next one is made.
     RECOVERY_EXHAUSTED = "RecoveryExhausted"
+    #: Something that was deleted or edited by others was put right; says what.
     DRIFT_CORRECTED = "DriftCorrected"
+    #: The API server refused a write of ours; holds its words.
     ACTION_FAILED = "ActionFailed"
+    #: All components that count are healthy or completed.
     SYSTEM_READY = "SystemReady"
+    #: Ready was True and is not any more.
     SYSTEM_NOT_READY = "SystemNotReady"
+    #: It will not get further by itself soon; says why.
     SYSTEM_STALLED = "SystemStalled"
+    #: The spec cannot be carried out; names the fields.
     INVALID_SPEC = "InvalidSpec"
+    #: Deletion was asked for and begins.
     TEARDOWN_STARTED = "TeardownStarted"
+    #: The teardown's deadline has passed; says what was forced or left.
     TEARDOWN_FORCED = "TeardownForced"
 
 
