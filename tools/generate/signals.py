@@ -28,8 +28,8 @@ def _events() -> list[str]:
     intro = [
         "## Events",
         "",
-        "On the AllUseSystem, so `kubectl describe` shows them. The same reason for the same component is one Event",
-        "whose count and text are brought up to date; a burst is limited, and what was dropped is a metric.",
+        "On the AllUseSystem, so `kubectl describe` shows them. The same reason for the same component is one",
+        "Event whose count and text are brought up to date; a burst is limited, and what was dropped is a metric.",
         "",
         "| Reason | Type | When |",
         "|---|---|---|",
@@ -46,8 +46,8 @@ def _metrics() -> list[str]:
     intro = [
         "## Metrics",
         "",
-        "At `/metrics` of each replica; those of systems come from the leader. The exposition format adds `_total` to",
-        "counters and `_bucket`, `_sum`, `_count` to histograms.",
+        "At `/metrics` of each replica; those of systems come from the leader. The exposition format adds",
+        "`_total` to counters and `_bucket`, `_sum`, `_count` to histograms.",
         "",
         "| Metric | Type | Meaning |",
         "|---|---|---|",

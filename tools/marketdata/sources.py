@@ -38,8 +38,8 @@ therefore an assumption unless a caller gives it or (for the S&P 500, 2014-01 to
 rests on one says so: `source` is `synthetic`. GARCH(1,1) with joint t shocks ({degrees} degrees of freedom),
 seed {seed}, on the trading days of the observed shares, ending where they start; the parameters are in the
 file's manifest and explained in `tools/marketdata/synthetic.py`. The seed was chosen among several so that on
-the last day the four series show weeks of different kinds (SPY's is Green): what they end on is a choice, not a
-finding. They are not the prices of these companies on any day.
+the last day the four series show weeks of different kinds (SPY's is Green): what they end on is a choice, not
+a finding. They are not the prices of these companies on any day.
 
 ## Series
 
