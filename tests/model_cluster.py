@@ -384,7 +384,7 @@ class ModelCluster:
                 continue
             job = pod.owner is not None and pod.owner.kind == "Job"
             trouble = self.broken.get(pod.component, "")
-            if trouble in ("image", "slow") and not pod.ready:
+            if trouble in ("image", "slow") and pod.running is None:
                 pod.waiting = "ImagePullBackOff" if trouble == "image" else ""
                 continue
             if trouble == "crash" and not pod.ready and not job:
@@ -438,8 +438,10 @@ class ModelCluster:
     # -- what the tests ask ------------------------------------------------------------------------------
 
     def workload(self, component: str) -> dict[str, Any] | None:
+        """Of the wanted kind if there is one, else of any."""
         name = names.object_name(self.system.name, component)
-        return next((self.objects[Ref(k, name)] for k in _WORKLOADS if Ref(k, name) in self.objects), None)
+        kinds = (built_of(self.system)[component].workload["kind"], *_WORKLOADS)
+        return next((self.objects[Ref(k, name)] for k in kinds if Ref(k, name) in self.objects), None)
 
     def holds(self, component: str, condition: str) -> bool:
         """The predicate of an edge, by the cluster's own truth: an oracle apart from `core.health`."""

@@ -45,10 +45,10 @@ def moments(low: int = 0, high: int = 2000) -> st.SearchStrategy[datetime]:
 #: Small numbers, so that budgets and windows are really reached.
 policies = st.builds(
     RecoveryPolicy,
-    backoff_initial=seconds(1, 2),
+    backoff_initial=seconds(1, 5),
     backoff_factor=st.integers(1, 3),
-    backoff_max=seconds(2, 8),
-    max_actions=st.integers(1, 3),
+    backoff_max=seconds(2, 10),
+    max_actions=st.sampled_from((1, 2, 3, 3)),
     window=seconds(10, 60),
     max_concurrent=st.integers(1, 2),
     reset_after=seconds(10, 60),

@@ -368,7 +368,11 @@ def _job_ended(sight: Sight) -> Assessment | None:
 
 
 def _job_running(sight: Sight) -> Assessment:
-    begun = any(pod.running or pod.last_exit or pod.phase in ("Failed", "Succeeded") for pod in sight.pods)
+    begun = any(
+        pod.running or pod.last_exit or pod.phase in ("Failed", "Succeeded")
+        for pod in sight.pods
+        if sight.is_asked(pod)
+    )
     if not begun and (late := _too_late(sight)) is not None:
         return replace(late, suspect="")
     return _say(

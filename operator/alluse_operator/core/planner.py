@@ -26,7 +26,7 @@ from alluse_operator.core import gate, removal, startup, supporting
 from alluse_operator.core.desired import System
 from alluse_operator.core.drift import drift
 from alluse_operator.core.health import assess
-from alluse_operator.core.objects import ComponentObjects, metadata, ref_of
+from alluse_operator.core.objects import ComponentObjects, Ref, metadata, ref_of
 from alluse_operator.core.observed import PreviousComponent, Snapshot, WorkloadView
 from alluse_operator.core.plan import (
     Action,
@@ -163,6 +163,8 @@ class _Pass:
         wanted = ref_of(objects.workload)
         if live is not None and live.deleting:
             return
+        if live is not None and live.ref == wanted:
+            self._clear_other_kinds(sight.component.name, wanted)
         if live is None or live.ref != wanted or live.revision != objects.revision:
             self._gate(sight, objects, live)
             return
@@ -174,6 +176,14 @@ class _Pass:
         if action is not None:
             self.workload_actions.append(action)
         self.workload_actions.extend(_unstick(sight))
+
+    def _clear_other_kinds(self, name: str, wanted: Ref) -> None:
+        """Beside the wanted workload, one of another kind is a left-over of a change back and forth."""
+        rest = self.remains.get(name)
+        found = rest.workloads if rest is not None else ()
+        for workload in found:
+            if workload.ref != wanted and not workload.deleting:
+                self.workload_actions.append(Delete(name, workload.ref, workload.uid, Propagation.FOREGROUND))
 
     def _gate(self, sight: Sight, objects: ComponentObjects, live: WorkloadView | None) -> None:
         component = sight.component
@@ -217,7 +227,9 @@ class _Pass:
         if live is None:
             reason = supporting.absence_reason(name, objects.revision, self.snapshot)
             self.workload_actions.append(Apply(name, objects.workload, reason))
-            self._set(name, ComponentState.STARTING, ComponentReason.CREATED, "created; no pod runs yet")
+            self._set(
+                name, ComponentState.STARTING, ComponentReason.CREATED, "created; no pod runs yet", anew=True
+            )
             return True
         differing = drift(objects.workload, self.snapshot.objects[live.ref])
         action = Apply(name, objects.workload, ApplyReason.UPDATE, differing, live.uid)
@@ -229,6 +241,7 @@ class _Pass:
             ComponentState.STARTING,
             ComponentReason.ROLLING_OUT,
             f"revision {objects.revision} takes the place of {live.revision or 'an unknown one'}",
+            anew=True,
         )
         return True
 
@@ -286,11 +299,16 @@ class _Pass:
 
     # -- words and times -----------------------------------------------------------------------------------
 
-    def _set(self, name: str, state: ComponentState, reason: str, message: str) -> None:
-        """The plan's own word for a component, in place of what health says."""
+    def _set(
+        self, name: str, state: ComponentState, reason: str, message: str, *, anew: bool = False
+    ) -> None:
+        """The plan's own word for a component, in place of what health says.
+
+        `anew`: the state begins with this pass, even if the component was in one of that name before.
+        """
         plan = self.plans[name]
         before = self.snapshot.resource.status.components.get(name)
-        since = before.since if before is not None and before.state is state else None
+        since = before.since if before is not None and before.state is state and not anew else None
         self.plans[name] = replace(
             plan,
             assessment=replace(

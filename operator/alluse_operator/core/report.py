@@ -63,7 +63,7 @@ def make_report(snapshot: Snapshot, plan: Plan, outcomes: Sequence[Outcome], now
     if plan.mode is Mode.GONE:
         return Report(None, False, (), Facts())
     before = snapshot.resource.status
-    components = settle(plan, outcomes)
+    components = settle(plan, outcomes, before)
     judged = conditions(plan, components, snapshot, now)
     status = _status(plan, components, judged, snapshot)
     said = status.to_json()

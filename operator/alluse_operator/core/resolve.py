@@ -23,7 +23,6 @@ from alluse_operator.core import desired, graph
 #: Rank of components that are not in the catalog: after it.
 _CUSTOM_ORDER = 1000
 
-_CATALOG = {name: entry.spec for name, entry in catalog.WS1.items()}
 _HEALTH_DEFAULTS = {key: value for key, value in api.HEALTH_DEFAULTS if value is not None}
 
 
@@ -32,7 +31,7 @@ def resolve(
 ) -> desired.System:
     """The resolved system. Raises InvalidSpec, which names every field that is wrong."""
     parsed = parse(spec)
-    if errors := validate(identity.name, parsed, _CATALOG):
+    if errors := validate(identity.name, parsed, catalog.SPECS):
         raise InvalidSpec(errors)
     return _Resolution(identity, parsed, defaults).system()
 
@@ -46,7 +45,7 @@ class _Resolution:
         self.identity = identity
         self.spec = spec
         self.defaults = defaults
-        self.layers = Layers(spec, _CATALOG)
+        self.layers = Layers(spec, catalog.SPECS)
         changed = self.layers.environment.version if self.layers.environment else None
         self.version = changed or spec.version or defaults.version
 

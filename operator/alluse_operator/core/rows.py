@@ -18,22 +18,30 @@ from alluse_operator.api.status import (
     WaitingFor,
     format_time,
 )
-from alluse_operator.core.observed import Snapshot
+from alluse_operator.core.observed import PreviousStatus, Snapshot
 from alluse_operator.core.plan import Apply, ComponentPlan, Outcome, Plan, RestartPod
 
 #: Reasons under which the kubelet's own restarts are what is being done about a component.
 _KUBELET_ACTS = frozenset({ComponentReason.CRASHED, ComponentReason.CRASH_LOOP})
 
 
-def settle(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, ComponentPlan]:
-    """The components of a plan after its actions: what failed is said where it was promised."""
+def settle(plan: Plan, outcomes: Sequence[Outcome], before: PreviousStatus) -> dict[str, ComponentPlan]:
+    """The components of a plan after its actions: what failed is said where it was promised.
+
+    A failure that goes on goes on since it began: a state that the status names already keeps its time.
+    """
     settled = dict(plan.components)
     for outcome in outcomes:
         if outcome.ok or not isinstance(outcome.action, Apply | RestartPod):
             continue
         name = outcome.action.component
         if name in settled:
-            settled[name] = _failed(settled[name], outcome)
+            failed = _failed(settled[name], outcome)
+            said = before.components.get(name)
+            if said is not None and said.state is failed.assessment.state and said.since is not None:
+                since = min(said.since, failed.assessment.since)
+                failed = replace(failed, assessment=replace(failed.assessment, since=since))
+            settled[name] = failed
     return settled
 
 

@@ -29,6 +29,11 @@ from alluse_operator.core.observed import (
 #: A deep check answers, fails or times out within this much of its schedule, or is not running.
 _PROBE_SLACK = timedelta(seconds=2)
 
+#: States of a component whose workload is yet to show itself, whatever an earlier workload of that name did.
+_BEGINNING = frozenset(
+    {ComponentState.WAITING, ComponentState.BLOCKED, ComponentState.STARTING, ComponentState.STOPPING}
+)
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -59,11 +64,7 @@ class Sight:
     @cached_property
     def asked(self) -> tuple[PodView, ...]:
         """Live pods of the revision that the workload was last asked for."""
-        if self.workload is None:
-            return ()
-        if not self.workload.ours:
-            return self.live
-        return tuple(p for p in self.live if p.revision == self.workload.revision)
+        return tuple(p for p in self.live if self.is_asked(p))
 
     @cached_property
     def ready(self) -> tuple[PodView, ...]:
@@ -101,6 +102,7 @@ class Sight:
             before is not None
             and self.workload is not None
             and before.start_seconds is not None
+            and before.state not in _BEGINNING
             and (not self.component.managed or before.revision == self.workload.revision)
         )
 
@@ -138,6 +140,12 @@ class Sight:
         return max(
             ends, key=lambda end: end.finished_at.timestamp() if end.finished_at else 0.0, default=None
         )
+
+    def is_asked(self, pod: PodView) -> bool:
+        """Whether a pod, live or not, is of the revision that the workload was last asked for."""
+        if self.workload is None:
+            return False
+        return not self.workload.ours or pod.revision == self.workload.revision
 
     def reading(self, pod: PodView) -> ProbeReading | None:
         """The deep check of the pod, unless it is too old to say anything."""

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from alluse_operator.api.conditions import ConditionType, Reason
-from alluse_operator.api.status import ComponentState
+from alluse_operator.api.conditions import ComponentReason, ConditionType, Reason
 from alluse_operator.core.desired import System
 from alluse_operator.core.observed import Snapshot
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
 
+#: What is in such trouble will not be done soon: it keeps nobody else from starting.
+_TROUBLE = frozenset(
+    {
+        ComponentReason.POD_REFUSED,
+        ComponentReason.IMAGE_PULL_FAILED,
+        ComponentReason.CONTAINER_CONFIG_ERROR,
+        ComponentReason.CRASH_LOOP,
+        ComponentReason.START_DEADLINE_EXCEEDED,
+    }
+)
+
 
 def takes_slot(sight: Sight, assessment: Assessment) -> bool:
     """Whether the component counts against `startup.maxParallel`.
 
-    What runs past its start deadline is Unhealthy by then, and a Job that has begun may take as long as
-    it likes: neither keeps others from starting.
+    It does until its first pod of the wanted revision has started, but no longer than its start deadline.
+    A Job that has begun may then take as long as it likes.
     """
     if sight.workload is not None and sight.workload.deleted_at is not None:
         # On its way out, to be made anew.
         return sight.now < sight.workload.deleted_at + sight.component.start_deadline
-    return sight.current and assessment.state is ComponentState.STARTING and not assessment.started
+    return (
+        sight.current
+        and not assessment.started
+        and not sight.was_healthy
+        and sight.ready_count < sight.wanted_replicas
+        and assessment.reason not in _TROUBLE
+        and sight.now < sight.began_at + sight.component.start_deadline
+        and not (assessment.completed or assessment.failed)
+    )
 
 
 def start_seconds(sight: Sight, assessment: Assessment) -> int | None:

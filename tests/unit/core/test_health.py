@@ -23,6 +23,7 @@ from desired_values import make_component, make_system
 
 HEALTH = Health(path="/health", period=timedelta(seconds=3), unhealthy_after=3)
 WEB = make_component("web", health=HEALTH, start_deadline=timedelta(seconds=60))
+JOB_PATIENT = make_component("web", kind=ComponentType.JOB, start_deadline=timedelta(seconds=600))
 JOB = make_component("web", kind=ComponentType.JOB, start_deadline=timedelta(seconds=60))
 
 
@@ -240,6 +241,9 @@ CASES: Mapping[str, Case] = {
     ),
     "the job's pod failed and is tried again": Case(
         "Starting JobRunning", ({"ended": CRASH, "phase": "Failed"},), {}, component=JOB, started=True
+    ),
+    "the pod of the job before does not count": Case(
+        "Starting Created", ({"phase": "Succeeded", "revision": "before"},), {}, component=JOB_PATIENT
     ),
     "job never began": Case("Unhealthy StartDeadlineExceeded", ({},), {}, component=JOB),
     "job completed": Case(

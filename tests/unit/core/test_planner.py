@@ -110,6 +110,13 @@ def test_storage_makes_another_kind_in_two_steps() -> None:
     assert workloads(plan(stateful, objects, pods)) == [("Delete", "shop-low")]
 
 
+def test_a_workload_of_another_kind_beside_the_wanted_one_is_a_left_over() -> None:
+    system = make_system(replace(LOW, storage=Storage("1Gi")))
+    objects, pods = live_system(system, "low")
+    other = make_live(built_of(make_system(LOW))["low"].workload)
+    assert workloads(plan(system, [*objects, other], pods)) == [("Delete", "shop-low")]
+
+
 def test_a_changed_claim_is_refused_before_the_api_server_does() -> None:
     objects, pods = live_system(make_system(replace(LOW, storage=Storage("1Gi"))), "low")
     found = plan(make_system(replace(LOW, storage=Storage("2Gi"))), objects, pods)
