@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from tools import testenv
 
-from kube import CommandError, Kube
+from kube import Kube
 
 OPERATOR_NAMESPACE = "alluse-system"
 RELEASE = "allusesystem-operator"
+PREFIX = "e2e-"
 
 
 def install_operator(kube: Kube, image_values: tuple[str, ...], *more: str) -> None:
@@ -21,11 +22,15 @@ def install_operator(kube: Kube, image_values: tuple[str, ...], *more: str) -> N
 
 
 def fresh_namespace(kube: Kube) -> Iterator[str]:
-    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    """A namespace for one test or module. It goes while the next test runs; `namespaces_left` looks after it."""
+    name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
     kube.kubectl("create", "namespace", name)
     kube.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield name
-    try:
-        kube.kubectl("delete", "namespace", name, "--wait=true", "--timeout=60s", timeout=90)
-    except CommandError as error:
-        raise AssertionError(f"namespace {name} hangs\n{error}\n{kube.describe(name)}") from error
+    kube.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def namespaces_left(kube: Kube) -> list[str]:
+    """The tests' namespaces that are still there."""
+    names = kube.kubectl("get", "namespaces", "-o", "name").split()
+    return [name for name in names if name.startswith(f"namespace/{PREFIX}")]

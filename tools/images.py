@@ -22,10 +22,10 @@ class Built:
     def helm_values(self) -> tuple[str, ...]:
         """The chart's values for them."""
         return (
-            f"--set=image.repository={self.operator.repository}",
-            f"--set=image.tag={self.operator.tag}",
-            f"--set=componentImage.repository={self.components.repository}",
-            f"--set=componentImage.tag={self.components.tag}",
+            f"--set-string=image.repository={self.operator.repository}",
+            f"--set-string=image.tag={self.operator.tag}",
+            f"--set-string=componentImage.repository={self.components.repository}",
+            f"--set-string=componentImage.tag={self.components.tag}",
         )
 
 

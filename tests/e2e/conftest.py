@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tools import images, testenv
 
-from installation import OPERATOR_NAMESPACE, fresh_namespace, install_operator
+from installation import OPERATOR_NAMESPACE, fresh_namespace, install_operator, namespaces_left
 from kube import Kube
 
 
@@ -25,20 +25,15 @@ def kube(cluster: testenv.Cluster) -> Kube:
 @pytest.fixture(scope="session")
 def image_values(cluster: testenv.Cluster) -> tuple[str, ...]:
     """Helm's values for the images of this tree, built and loaded into the cluster."""
-    built = images.build_and_load(cluster)
-    return (
-        f"--set=image.repository={built.operator.repository}",
-        f"--set=image.tag={built.operator.tag}",
-        f"--set=componentImage.repository={built.components.repository}",
-        f"--set=componentImage.tag={built.components.tag}",
-    )
+    return images.build_and_load(cluster).helm_values()
 
 
 @pytest.fixture(scope="session")
-def operator(kube: Kube, image_values: tuple[str, ...]) -> str:
-    """The operator, installed by Helm as a person would; its namespace."""
+def operator(kube: Kube, image_values: tuple[str, ...]) -> Iterator[str]:
+    """The operator, installed by Helm as a person would; its namespace. In the end nothing may hang."""
     install_operator(kube, image_values)
-    return OPERATOR_NAMESPACE
+    yield OPERATOR_NAMESPACE
+    kube.wait("every namespace of the tests is gone", lambda: not namespaces_left(kube), 60)
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from applications import component, system
+from installation import fresh_namespace
 from kube import CommandError, Kube
 
 WEB = component("web")
@@ -22,17 +25,23 @@ BAD = {
 }
 
 
+@pytest.fixture(scope="module")
+def untouched(kube: Kube, operator: str) -> Iterator[str]:
+    """A namespace in which nothing is ever stored."""
+    yield from fresh_namespace(kube)
+
+
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_resource_is_refused_with_the_field_named(kube: Kube, namespace: str, case: str) -> None:
+def test_a_bad_resource_is_refused_with_the_field_named(kube: Kube, untouched: str, case: str) -> None:
     manifest, words = BAD[case]
-    manifest["metadata"]["namespace"] = namespace
+    manifest["metadata"]["namespace"] = untouched
 
     with pytest.raises(CommandError) as refused:
         kube.apply(manifest, "--validate=strict")
 
     for word in words:
         assert word in str(refused.value)
-    assert kube.items("allusesystems", namespace) == []
+    assert kube.items("allusesystems", untouched) == []
 
 
 def test_kubectl_explain_reads_like_documentation(kube: Kube, operator: str) -> None:
