@@ -128,10 +128,10 @@ def helm_values(images: Mapping[str, Reference], registry: str = "") -> list[str
     """The chart's values for our images."""
     prefix = f"{registry}/" if registry else ""
     return [
-        f"--set=image.repository={prefix}{images['operator'].repository}",
-        f"--set=image.tag={images['operator'].tag}",
-        f"--set=componentImage.repository={prefix}{images['components'].repository}",
-        f"--set=componentImage.tag={images['components'].tag}",
+        f"--set-string=image.repository={prefix}{images['operator'].repository}",
+        f"--set-string=image.tag={images['operator'].tag}",
+        f"--set-string=componentImage.repository={prefix}{images['components'].repository}",
+        f"--set-string=componentImage.tag={images['components'].tag}",
     ]
 
 

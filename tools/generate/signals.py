@@ -28,8 +28,9 @@ def _events() -> list[str]:
     intro = [
         "## Events",
         "",
-        "On the AllUseSystem, so `kubectl describe` shows them. The same reason for the same component is one",
-        "Event whose count and text are brought up to date; a burst is limited, and what was dropped is a metric.",
+        "On the AllUseSystem, so `kubectl describe` shows them. The same reason for the same component is",
+        "one Event whose count and text are brought up to date; a burst is limited, and what was dropped is",
+        "a metric.",
         "",
         "| Reason | Type | When |",
         "|---|---|---|",
