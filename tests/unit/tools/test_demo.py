@@ -77,10 +77,10 @@ def test_the_chart_gets_the_images_of_this_tree() -> None:
         "components": Reference("alluse/components", "1-b"),
     }
     assert demo.helm_values(images, "host.example/team") == [
-        "--set=image.repository=host.example/team/alluse/operator",
-        "--set=image.tag=1-a",
-        "--set=componentImage.repository=host.example/team/alluse/components",
-        "--set=componentImage.tag=1-b",
+        "--set-string=image.repository=host.example/team/alluse/operator",
+        "--set-string=image.tag=1-a",
+        "--set-string=componentImage.repository=host.example/team/alluse/components",
+        "--set-string=componentImage.tag=1-b",
     ]
 
 
