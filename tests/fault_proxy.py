@@ -170,11 +170,10 @@ class FaultProxy:
         self._writes = 0
 
     def created(self) -> Iterator[str]:
-        """What was made, once for each time it was: `deployments/demo-web`."""
+        """What was made, once for each time it was: `shop/deployments/demo-web`."""
         for request, status in self.answers:
             if status == 201 and request.method == "PATCH":
-                parts = request.path.split("/")
-                yield "/".join(parts[-2:])
+                yield "/".join(request.path.split("/")[-3:])
 
     # -- inside ----------------------------------------------------------------------------------------------
 

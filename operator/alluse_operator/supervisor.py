@@ -115,11 +115,13 @@ class Supervisor:
             done, _ = await asyncio.wait({asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
-            await _stop(tasks)
-            # Kopf closes its session only when it ends by itself.
-            for session in self._sessions:
-                await session.close()
-            self._sessions.clear()
+            try:
+                await _stop(tasks)
+            finally:
+                # Kopf closes its session only when it ends by itself.
+                for session in self._sessions:
+                    await session.close()
+                self._sessions.clear()
         if asked in done:
             return None
         for task in done:

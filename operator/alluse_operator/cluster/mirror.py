@@ -2,7 +2,8 @@
 
 Three sources feed it: watch events, answers to our own writes, and listings. They arrive in any order, so
 nothing older ever replaces something newer: resource versions of one resource are compared as the integers
-that they are in Kubernetes, and a uid that is gone never comes back. A listing is the only source that
+that they are in Kubernetes, and what is gone stays gone unless something newer is seen of it (a child
+whose label somebody took off and we put back is the same object again). A listing is the only source that
 knows of absence; it removes what it lacks, unless that is younger than the listing.
 
 The mirror also notices a watch that has gone quiet: what a listing or an answer brought first must come
@@ -48,7 +49,8 @@ class _Shelf:
     """All objects of one kind, by uid, and what the watch still owes."""
 
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
-    gone: dict[str, None] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
+    """uid -> the version at which it was not there any more: nothing older is believed."""
     owed: dict[str, tuple[int, float]] = field(default_factory=dict)
     """uid -> (version that some other source has brought, since when)."""
 
@@ -108,7 +110,7 @@ class Mirror:
         owed = shelf.owed.get(uid)
         if owed is not None and (deleted or version >= owed[0]):
             del shelf.owed[uid]
-        return self._remove(kind, uid) if deleted else self._put(kind, obj)
+        return self._remove(kind, uid, version) if deleted else self._put(kind, obj)
 
     def wrote(self, kind: Kind, obj: dict[str, Any]) -> bool:
         """Take the answer to a write of ours; the watch is to bring it, too.
@@ -126,8 +128,10 @@ class Mirror:
         )
 
     def removed(self, kind: Kind, uid: str) -> Key | None:
-        """An answer said that this object is gone."""
-        key = self._remove(kind, uid)
+        """An answer said that this object is not there. That alone is no proof: a path that is not served
+        (the definition is being installed) says the same. So a listing may bring it back.
+        """
+        key = self._remove(kind, uid, None)
         if key is not None:
             self._owe(kind, uid, 0)
         return key
@@ -146,7 +150,9 @@ class Mirror:
         for uid, obj in list(shelf.objects.items()):
             if uid in present or (namespace is not None and obj["metadata"].get("namespace") != namespace):
                 continue
-            if _identity(obj)[1] <= listing.version and (key := self._remove(kind, uid)) is not None:
+            if _identity(obj)[1] > listing.version:
+                continue
+            if (key := self._remove(kind, uid, listing.version)) is not None:
                 changed.add(key)
                 self._owe(kind, uid, 0)
         return changed
@@ -184,11 +190,11 @@ class Mirror:
         shelf = self._shelf(kind)
         uid, version = _identity(obj)
         known = shelf.objects.get(uid)
-        if uid in shelf.gone or (known is not None and _identity(known)[1] >= version):
+        if version <= shelf.gone.get(uid, -1) or (known is not None and _identity(known)[1] >= version):
             return None
         key = key_of(kind, obj)
         if key is None:
-            return self._remove(kind, uid) if known is not None else None
+            return self._remove(kind, uid, version) if known is not None else None
         obj = {**obj, "kind": kind.name, "apiVersion": kind.api_version}
         obj["metadata"] = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
         if known is not None:
@@ -201,14 +207,20 @@ class Mirror:
             index[slot] = obj
         return key
 
-    def _remove(self, kind: Kind, uid: str) -> Key | None:
+    def _remove(self, kind: Kind, uid: str, version: int | None) -> Key | None:
+        """Take it out if nothing newer than `version` (None: whatever) is known of it."""
         shelf = self._shelf(kind)
-        shelf.gone[uid] = None
-        while len(shelf.gone) > REMEMBERED_GONE:
-            del shelf.gone[next(iter(shelf.gone))]
-        known = shelf.objects.pop(uid, None)
+        known = shelf.objects.get(uid)
+        if version is not None:
+            before = shelf.gone.pop(uid, version)
+            shelf.gone[uid] = max(before, version)
+            while len(shelf.gone) > REMEMBERED_GONE:
+                del shelf.gone[next(iter(shelf.gone))]
+            if known is not None and _identity(known)[1] > version:
+                return None
         if known is None:
             return None
+        del shelf.objects[uid]
         self._unindex(kind, known)
         return key_of(kind, known)
 

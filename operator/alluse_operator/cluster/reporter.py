@@ -111,10 +111,8 @@ class Reporter:
         try:
             answer = await self._client.apply(SYSTEM, body, names.STATUS_FIELD_MANAGER, subresource="status")
         except ApiError as error:
-            if error.status == 409:
+            if error.status in (404, 409):
                 await self._refresh(key, metadata["uid"])
-            elif error.status == 404:
-                self._mirror.removed(SYSTEM, metadata["uid"])
             else:
                 log.warning(
                     "Status not written: %s",

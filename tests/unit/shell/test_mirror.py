@@ -119,6 +119,21 @@ def test_a_child_that_loses_its_label_leaves_its_system(mirror: Mirror) -> None:
     assert names(mirror) == set()
 
 
+def test_a_child_that_gets_its_label_back_is_there_again(mirror: Mirror) -> None:
+    mirror.watched(POD, child("a", 3), deleted=False)
+    mirror.watched(POD, child("a", 4), deleted=True)
+    assert mirror.watched(POD, child("a", 5), deleted=False) == KEY
+    assert names(mirror) == {"Pod/a"}
+
+
+def test_an_answer_that_something_is_not_there_is_taken_back_by_a_listing(mirror: Mirror) -> None:
+    mirror.watched(SYSTEM, system(3), deleted=False)
+    assert mirror.removed(SYSTEM, "s1") == KEY
+    assert mirror.systems() == ()
+    assert mirror.listed(SYSTEM, None, Listing([system(3)], 9)) == {KEY}
+    assert mirror.systems() == (KEY,)
+
+
 def test_a_gone_system_is_not_there(mirror: Mirror) -> None:
     mirror.watched(SYSTEM, system(1), deleted=False)
     assert mirror.systems() == (KEY,)
@@ -164,13 +179,16 @@ def test_a_refusal_is_found_for_the_system_of_its_workload(mirror: Mirror) -> No
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[str, int, bool]]:
-    """What really happened to objects of one name: (uid, version, deleted), one life after the other."""
+    """What really happened to objects of one name: (uid, version, deleted), one life after the other. One that
+    lost its label and got it back looks like one that was deleted and lives on.
+    """
     versions = iter(range(1, 100))
     history = []
     for life in range(draw(st.integers(1, 3))):
-        for _ in range(draw(st.integers(1, 4))):
-            history.append((f"life-{life}", next(versions), False))
-        history.append((f"life-{life}", next(versions), True))
+        for _ in range(draw(st.integers(1, 3))):
+            for _ in range(draw(st.integers(1, 3))):
+                history.append((f"life-{life}", next(versions), False))
+            history.append((f"life-{life}", next(versions), True))
     if draw(st.booleans()):
         history.append(("last", next(versions), False))
     return history
