@@ -110,6 +110,19 @@ async def make_namespaces(api: Api, prefix: str, count: int) -> list[str]:
     return names
 
 
+async def until_gone(api: Api, namespaces: list[str]) -> None:
+    """Wait for the end of a teardown, lest the next round is measured beside it."""
+    async with asyncio.timeout(START_SECONDS):
+        for namespace in namespaces:
+            for path in (
+                f"/apis/alluse.io/v1alpha1/namespaces/{namespace}/allusesystems",
+                f"/api/v1/namespaces/{namespace}/pods",
+                f"/apis/apps/v1/namespaces/{namespace}/replicasets",
+            ):
+                while (await api.get(path))["items"]:
+                    await asyncio.sleep(0.2)
+
+
 async def heal(api: Api, observer: Observer, namespace: str, deployment: str, component: str) -> float:
     """Delete a Deployment; seconds until it is there again."""
     started = time.monotonic()
@@ -149,6 +162,7 @@ async def start_by_operator(kubeconfig: str, operator: OperatorProcess, prefix: 
         requests = await operator.requests() - before
         healed = await heal(api, observer, namespaces[0], "s-market-analyzer", "market-analyzer")
         await asyncio.gather(*(api.delete(f"{path}/s") for path in paths))
+        await until_gone(api, namespaces)
         gaps = tuple(gap for namespace in namespaces for gap in observer.gaps(namespace))
         return Start(seconds, gaps, requests, healed)
 

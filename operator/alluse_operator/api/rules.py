@@ -37,10 +37,15 @@ class Rule:
     message_expression: str = ""
     field: str = ""
     """Field below `where` that the error points at."""
+    costly: bool = False
+    """Ask only when what `where` names has changed. Every write of the status comes by here, too."""
 
     def to_json(self) -> dict[str, Any]:
         """The entry as the CustomResourceDefinition has it."""
-        entry = {"rule": self.rule, "message": self.message}
+        entry: dict[str, Any] = {"rule": self.rule, "message": self.message}
+        if self.costly:
+            entry["rule"] = f"(oldSelf.hasValue() && oldSelf.value() == self) || ({self.rule})"
+            entry["optionalOldSelf"] = True
         if self.message_expression:
             entry["messageExpression"] = self.message_expression
         if self.field:
