@@ -72,7 +72,13 @@ class FakeApi:
         return Listing(found, next(self._versions))
 
     async def apply(
-        self, kind: Kind, body: Mapping[str, Any], manager: str, *, subresource: str | None = None, force: bool = True
+        self,
+        kind: Kind,
+        body: Mapping[str, Any],
+        manager: str,
+        *,
+        subresource: str | None = None,
+        force: bool = True,
     ) -> Object:
         metadata = body["metadata"]
         await self._enter("APPLY", kind, metadata["name"], body)
@@ -115,7 +121,9 @@ class FakeApi:
         await self._leave("PUT", kind, metadata["name"])
         return stored
 
-    async def merge(self, kind: Kind, namespace: str, name: str, body: Mapping[str, Any], manager: str) -> Object:
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, body: Mapping[str, Any], manager: str
+    ) -> Object:
         await self._enter("PATCH", kind, name, body)
         stored = self.put(kind, _merge(self._find(kind, namespace, name), body))
         await self._leave("PATCH", kind, name)
@@ -145,7 +153,9 @@ class FakeApi:
         await self._leave("PATCH", kind, name)
         return stored
 
-    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str | None = None, **_: Any) -> Object:
+    async def delete(
+        self, kind: Kind, namespace: str, name: str, *, uid: str | None = None, **_: Any
+    ) -> Object:
         await self._enter("DELETE", kind, name)
         known = self._find(kind, namespace, name)
         if uid is not None and known["metadata"]["uid"] != uid:
