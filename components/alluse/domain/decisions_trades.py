@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from alluse.domain.accounts import cents_of, split, usd_of
-from alluse.domain.expiries import next_weekly_expiry
+from alluse.domain.expiries import good_friday, next_weekly_expiry
 from alluse.schemas.common import AccountType, Condition, OptionType, Portfolio, RiskAppetite
 from alluse.schemas.delta import SelectAnswer, SelectRequest
 from alluse.schemas.market import MarketAnalysis, Quality
@@ -120,9 +120,28 @@ def entry_day(after: date, kind: AccountType, condition: Condition | None, proto
     if kind is AccountType.REV_ACC and condition is Condition.CHOP and _WEDNESDAY in days:
         days = (_WEDNESDAY,)
     day = after + timedelta(days=1)
-    while day.weekday() not in days:
+    while day.weekday() not in days or is_holiday(day):
         day += timedelta(days=1)
     return day
+
+
+def is_holiday(day: date) -> bool:
+    """Whether the New York Stock Exchange keeps a holiday on a weekday, by its rules of today."""
+    kept = {day}
+    if day.weekday() == 0:
+        kept.add(day - timedelta(days=1))
+    elif day.weekday() == 4:
+        kept.add(day + timedelta(days=1))
+    if any((each.month, each.day) in ((6, 19), (7, 4), (12, 25)) for each in kept):
+        return True
+    # New Year on a Saturday is not kept on the Friday before.
+    if any((each.month, each.day) == (1, 1) for each in kept if each <= day):
+        return True
+    week = (day.day + 6) // 7
+    if day.weekday() == 0:
+        memorial = day.month == 5 and day.day > 24
+        return memorial or (day.month, week) in ((1, 3), (2, 3), (9, 1))
+    return (day.month, week, day.weekday()) == (11, 4, 3) or day == good_friday(day.year)
 
 
 def ask(

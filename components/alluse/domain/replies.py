@@ -55,6 +55,20 @@ def steps(items: Sequence[str]) -> str:
     return "\n".join(f"{number}. {item}" for number, item in enumerate(items, 1))
 
 
+def fit_lines(
+    opening: str, lines: Sequence[str], closing: str, more: str = "account", limit: int = MAX_REPLY
+) -> str:
+    """Opening and closing with as many whole lines between them as there is room for; says how many are left
+    out, and how to get them."""
+    for count in range(len(lines), -1, -1):
+        left = len(lines) - count
+        rest = f"{left} more left out for length: ask for one {more}." if left else ""
+        text = "\n".join(part for part in (opening, *lines[:count], rest, closing) if part)
+        if len(text) <= limit:
+            return text
+    return fit([opening, closing], limit)
+
+
 def fit(parts: Sequence[str], limit: int = MAX_REPLY) -> str:
     """The parts as paragraphs, from the first on as many as fit whole; the last part always does.
 
@@ -239,7 +253,7 @@ def week_stated(condition: str) -> str:
     effects = {
         "Green": "deltas as in each account's band, full exposure limits",
         "Red": "lower deltas, three quarters of the exposure limits",
-        "Chop": "no new Gen-Acc entries, Rev-Acc on Wednesday, lower deltas and about half of the exposure limits",
+        "Chop": "no new Gen-Acc entries, Rev-Acc on Wednesday, lower deltas, half of the exposure",
     }
     return (
         f"Noted: you classify this week as {condition}. The rules then use {effects[condition]}. The note "
@@ -276,8 +290,9 @@ def ask_drawdown() -> str:
 
 def account_advice(protocol: Protocol, accounts: Sequence[AccountView]) -> str:
     trigger = usd(protocol.fork.surplus_trigger)
+    shares = listed(f"{kind.display} {percent(protocol.account(kind).share, 0)}" for kind in AccountType)
     lines = [
-        f"Keep the split: {listed(f'{k.display} {percent(protocol.account(k).share, 0)}' for k in AccountType)}.",
+        f"Keep the split: {shares}.",
         "Classify each week before entering anything; a Chop week opens no new Gen-Acc position.",
         f"Let a Gen-Acc split when its surplus reaches {trigger}; reinvest Rev-Acc and Com-Acc each quarter.",
         "Take nothing out of Com-Acc; withdraw from Rev-Acc or Gen-Acc.",

@@ -44,7 +44,8 @@ def risk_text(assessed: Sequence[tuple[AccountView, Assessment]], notes: Sequenc
 def protection_text(found: ActivateAnswer, whose: str) -> str:
     level = found.protection_level
     if level is ProtectionLevel.NONE:
-        return f"{whose}: a drawdown of {percent(found.current_drawdown)} needs no protection (it begins at 5 %)."
+        fall = percent(found.current_drawdown)
+        return f"{whose}: a drawdown of {fall} needs no protection (it begins at 5 %)."
     keep = percent(found.exposure_factor, 0)
     stop = " Enter nothing new." if found.stop_new_entries else ""
     how = _KEPT[level]

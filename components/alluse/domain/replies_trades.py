@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from alluse.domain.decisions_trades import Guard, Idea, Slot, weekday_name
-from alluse.domain.replies import SIMULATION, day, fit, listed, percent, usd
+from alluse.domain.replies import SIMULATION, day, fit, fit_lines, listed, percent, usd
 from alluse.schemas.common import Condition
 from alluse.schemas.market import IvSource, MarketAnalysis, Quality
 from alluse.schemas.protocol import Protocol
@@ -24,7 +24,7 @@ _BLOCKS = {
     Blocked.CORRELATED_CAP: "the limit for correlated positions is used up",
     Blocked.CASH: "there is no free cash above the buffer",
     Blocked.USER_CAP: "your own limit is too small",
-    Blocked.MIN_TICKET: "the rules allow less capital than one contract ties up",
+    Blocked.MIN_TICKET: "too little capital is allowed",
 }
 
 
@@ -37,7 +37,7 @@ def _volatility(analysis: MarketAnalysis) -> str:
     if found is None:
         return "volatility unknown"
     mark = "*" if found.iv_source is IvSource.SYNTHETIC else ""
-    return f"implied volatility {percent(found.implied_volatility)} a year{mark}"
+    return f"volatility {percent(found.implied_volatility)} a year{mark}"
 
 
 def assumptions(ideas: Sequence[Idea]) -> str:
@@ -48,17 +48,17 @@ def assumptions(ideas: Sequence[Idea]) -> str:
         each.volatility_analysis is not None and each.volatility_analysis.iv_source is IvSource.SYNTHETIC
         for each in analyses
     ):
-        notes.append("* assumed from the forecast, not quoted, so the edge is an assumption too.")
+        notes.append("* implied volatility assumed from the forecast: so is the edge.")
     synthetic = sorted({each.symbol for each in analyses if each.data.synthetic})
     if synthetic:
-        notes.append(f"Prices of {listed(synthetic)} are synthetic.")
+        notes.append(f"{listed(synthetic)} prices are synthetic.")
     return " ".join(notes)
 
 
 def _head(slot: Slot) -> str:
     if slot.balance is None:
         return slot.account_type.display
-    return f"{slot.account_type.display} ({usd(slot.balance)}{', supposed' if slot.supposed else ''})"
+    return f"{slot.account_type.display} ({usd(slot.balance)})"
 
 
 def idea_line(idea: Idea, guard: Guard, protocol: Protocol) -> str:
@@ -70,12 +70,12 @@ def idea_line(idea: Idea, guard: Guard, protocol: Protocol) -> str:
     premium = f", premium {usd(price)} a share" if price is not None else ""
     condition = question.condition.value if question.condition else "unclassified"
     if question.condition is not analysis.market_condition and analysis.market_condition is not None:
-        condition = f"{condition} by your word, data say {analysis.market_condition.value}"
+        condition = f"{condition} by you, {analysis.market_condition.value} by the data"
     text = (
-        f"{_head(question.slot)}: {analysis.symbol} {selected.option_type.value}, {condition} week of "
-        f"{day(analysis.as_of)}, {_volatility(analysis)}: delta {selected.selected_delta:.2f}, {strike}, "
-        "expiry "
-        f"{day(question.expiry)}{premium}, entry {weekday_name(question.entry)} {day(question.entry)}."
+        f"{_head(question.slot)}: {analysis.symbol} {selected.option_type.value}, {condition} "
+        f"({day(analysis.as_of)}), {_volatility(analysis)}, delta {selected.selected_delta:.2f}, {strike}, "
+        f"expiry {day(question.expiry)}{premium}, entry {weekday_name(question.entry)[:3]} "
+        f"{day(question.entry)}."
     )
     if guard.stop is not None:
         return f"{text} No new entry: {guard.stop}."
@@ -93,8 +93,8 @@ def _size(sized: SizeAnswer, condition: Condition | None, protocol: Protocol) ->
             f"{usd(sized.premium_total)}, "
             f"maximum loss {usd(sized.max_loss)}, week factor {factor:.2f}."
         )
-    one = f"; one contract ties up {usd(sized.capital_per_contract)}" if sized.capital_per_contract else ""
-    fits = f", it fits from a balance of {usd(sized.smallest_balance)}" if sized.smallest_balance else ""
+    one = f"; one ties up {usd(sized.capital_per_contract)}" if sized.capital_per_contract else ""
+    fits = f", it fits from {usd(sized.smallest_balance)} on" if sized.smallest_balance else ""
     return f"No contract fits: {block_reason(sized)}{one}{fits}."
 
 
@@ -112,14 +112,14 @@ def trades_text(
     lines = [idea_line(idea, guard, protocol) for idea, guard in zip(ideas, guards, strict=True)]
     traded = any(
         idea.sized is not None and idea.sized.contracts and not guard.stop
-        for idea, guard in _pairs(ideas, guards)
+        for idea, guard in zip(ideas, guards, strict=True)
     )
     if setup_needed:
         ahead = "Next step: name an amount to set up accounts; only then there is a size."
     elif traded:
-        ahead = "Next step: compare with your broker's quotes; no order is sent."
+        ahead = "Next step: compare with quotes; no order is sent."
     else:
-        ahead = "No contract fits now. Next step: wait for another week, or a larger balance."
+        ahead = "Next step: another week, or a larger balance."
     opening = (
         "The rules recommend this option trade:"
         if len(lines) == 1
@@ -129,14 +129,13 @@ def trades_text(
         opening = "To recommend a size I need accounts. The rules would select these option trades:"
     elif not traded:
         opening = "The rules select these option trades, and size them to zero:"
+    if ideas[0].question.slot.supposed and not setup_needed:
+        total = sum(idea.question.slot.balance or 0.0 for idea in ideas)
+        opening = f"Supposing accounts of {usd(total)} in all. {opening}"
     closing = " ".join(
         each for each in (ahead, *notes, _gaps(missing), assumptions(ideas), SIMULATION) if each
     )
-    return fit([opening, *_numbered(lines), closing])
-
-
-def _pairs(ideas: Sequence[Idea], guards: Sequence[Guard]) -> list[tuple[Idea, Guard]]:
-    return list(zip(ideas, guards, strict=True))
+    return fit_lines(opening, _numbered(lines), closing)
 
 
 def _numbered(lines: Sequence[str]) -> list[str]:
@@ -154,17 +153,13 @@ def no_data(missing: Mapping[str, str]) -> str:
 def delta_text(
     ideas: Sequence[Idea], protocol: Protocol, missing: Mapping[str, str], notes: Sequence[str]
 ) -> str:
+    """The delta of each account, without sizes."""
     if not ideas:
         return fit([no_data(missing), SIMULATION])
     lines = [idea_line(idea, Guard(), protocol) for idea in ideas]
     closing = " ".join(each for each in (*notes, _gaps(missing), assumptions(ideas), SIMULATION) if each)
-    return fit(
-        [
-            "The rule selects this delta:" if len(lines) == 1 else "The rule selects these deltas:",
-            *_numbered(lines),
-            closing,
-        ]
-    )
+    opening = "The rule selects this delta:" if len(lines) == 1 else "The rule selects these deltas:"
+    return fit_lines(opening, _numbered(lines), closing)
 
 
 def analysis_line(analysis: MarketAnalysis) -> str:
@@ -185,17 +180,18 @@ def market_text(analyses: Sequence[MarketAnalysis], missing: Mapping[str, str]) 
     synthetic = sorted({each.symbol for each in analyses if each.data.synthetic})
     notes = [
         f"Prices of {listed(synthetic)} are synthetic." if synthetic else "",
-        "* assumed from the forecast, not quoted." if any(_assumed(each) for each in analyses) else "",
+        "* implied volatility assumed from the forecast, not quoted."
+        if any(_assumed(each) for each in analyses)
+        else "",
         _gaps(missing),
         "The class describes the data of that day; it is no forecast.",
         SIMULATION,
     ]
-    return fit(
-        [
-            f"The market by its symbols: {counted}.",
-            *_numbered([analysis_line(each) for each in analyses]),
-            " ".join(note for note in notes if note),
-        ]
+    return fit_lines(
+        f"The market by its symbols: {counted}.",
+        _numbered([analysis_line(each) for each in analyses]),
+        " ".join(note for note in notes if note),
+        more="symbol",
     )
 
 
@@ -240,17 +236,16 @@ def adjustments_text(
     without = [
         each.symbol
         for each in analyses
-        if not each.volatility_analysis or not each.volatility_analysis.atr_14
+        if each.volatility_analysis is None or not each.volatility_analysis.atr_14
     ]
-    return fit(
-        [
-            f"The adjustment rule measures an adverse move in average true ranges (14 days): {atr.watch:g} "
-            "to "
-            f"{atr.consider:g} watch, {atr.consider:g} to {atr.act:g} consider, above {atr.act:g} act. "
-            "Puts: roll "
-            "out, then down, else close. Calls: roll out, lower the delta.",
-            *ranges[:4],
-            f"No range for {listed(without)}: their data have closes only." if without else "",
-            f"{_gaps(missing)} I know of no open positions of yours; tell me symbol and strike of one. {SIMULATION}".strip(),
-        ]
+    unknown = "I know of no open positions of yours; tell me symbol and strike of one."
+    closed = f"No range for {listed(without)}: their data have closes only." if without else ""
+    return fit_lines(
+        f"The adjustment rule measures an adverse move in average true ranges (14 days): {atr.watch:g} to "
+        f"{atr.consider:g} watch, {atr.consider:g} to {atr.act:g} consider, above {atr.act:g} act. Puts: "
+        "roll "
+        "out, then down, else close. Calls: roll out, lower the delta.",
+        ranges[:4],
+        " ".join(each for each in (closed, _gaps(missing), unknown, SIMULATION) if each),
+        more="symbol",
     )

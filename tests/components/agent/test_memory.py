@@ -150,7 +150,9 @@ async def test_what_a_ledger_refuses(memory: Component) -> None:
         {"amount": 1, "kind": "fork"},
     ):
         assert (await book(memory, gen, **wrong)).status == 422
-    assert (await memory.post("/v1/users/u1/accounts/gen-0/entries", {"amount": 1, "kind": "fee"})).status == 404
+    assert (
+        await memory.post("/v1/users/u1/accounts/gen-0/entries", {"amount": 1, "kind": "fee"})
+    ).status == 404
     moved = await book(memory, gen, amount=5_000, kind="transfer", to_account=com["account_id"])
     assert [entry["amount"] for entry in moved.json["entries"]] == [-5_000, 5_000]
 

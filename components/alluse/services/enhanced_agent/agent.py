@@ -125,9 +125,10 @@ async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
         said = await _act(turn)
         timings["act"] = _ms(acting)
         storing = time.perf_counter()
-        text, explained = replies.explain_terms(
-            said.text, perception.context.expertise, perception.context.explained
-        )
+        text, explained = said.text, list[str]()
+        if said.computed:
+            known = perception.context
+            text, explained = replies.explain_terms(text, known.expertise, known.explained)
         saved = await _store(turn, said, text, explained)
         timings["store"] = _ms(storing)
     except BaseException:
@@ -175,7 +176,8 @@ async def _act(turn: Turn) -> Said:
         turn.context.log.warning("act failed", response_type=kind, error=str(error))
         turn.degraded.add(error.component)
         refused = isinstance(error, PeerRefusedError)
-        return Said(replies.cannot_compute(_THINGS.get(kind, "the answer"), error.component, refused))
+        thing = _THINGS.get(kind, "the answer")
+        return Said(replies.cannot_compute(thing, error.component, refused), computed=False)
 
 
 async def _store(turn: Turn, said: Said, text: str, explained: list[str]) -> bool:

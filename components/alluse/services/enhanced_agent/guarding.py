@@ -30,10 +30,8 @@ async def guard_of(turn: Turn, slot: Slot) -> Guard:
     if stopped:
         return Guard(factor, "drawdown protection stops new entries")
     if account.drawdown >= limit:
-        return Guard(
-            factor,
-            f"it is {replies.percent(account.drawdown)} below its peak, its limit is {replies.percent(limit)}",
-        )
+        fall, most = replies.percent(account.drawdown), replies.percent(limit)
+        return Guard(factor, f"it is {fall} below its peak, its limit is {most}")
     return Guard(factor)
 
 
@@ -125,7 +123,7 @@ async def drawdown(turn: Turn) -> Said:
         )
     except PeerError as error:
         turn.degraded.add(error.component)
-        return Said(replies.cannot_compute("the protection level", error.component))
+        return Said(replies.cannot_compute("the protection level", error.component), computed=False)
     lines = [
         replies_reports.protection_text(answer, whose)
         for (whose, _, _), answer in zip(asked, found, strict=True)

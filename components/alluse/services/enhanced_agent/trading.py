@@ -107,7 +107,7 @@ def _appetite(turn: Turn) -> RiskAppetite:
 def _notes(turn: Turn) -> list[str]:
     notes = []
     if not turn.parameters.get("risk_level") and turn.known.risk_appetite is None:
-        notes.append("Moderate risk is used, because you stated none.")
+        notes.append("Moderate risk is used; you stated none.")
     if "drawdown-protection" in turn.degraded:
         notes.append("Drawdown protection does not answer and is not counted.")
     return notes
@@ -166,6 +166,7 @@ def _brief(idea: Idea) -> dict[str, Any]:
     return {
         "account_type": question.slot.account_type.value,
         "account_id": question.slot.account.account_id if question.slot.account else None,
+        "balance": question.slot.balance,
         "symbol": question.analysis.symbol,
         "as_of": replies.day(question.analysis.as_of),
         "condition": question.condition.value if question.condition else None,

@@ -84,3 +84,5 @@ class Said:
     record: dict[str, Any] = field(default_factory=dict)
     week: WeekRequest | None = None
     preferences: PreferencesPatch | None = None
+    #: False when something was missing: then nothing is explained either.
+    computed: bool = True
