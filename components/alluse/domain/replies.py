@@ -372,6 +372,10 @@ def status_text(
     return f"Status: {held}. Week: {classed}. Decisions so far: {decisions}. No order is ever sent."
 
 
+def system_text(overall: str, failing: Sequence[str]) -> str:
+    return f"System: {overall}{f'; failing: {listed(failing)}' if failing else ''}."
+
+
 def fork_not_ready(surplus: float, missing: float, trigger: float, weeks: int | None, target: float) -> str:
     ahead = (
         f" At the weekly target of {percent(target)}, which is an aspiration and no forecast, that would "

@@ -131,7 +131,7 @@ async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
             text, explained = replies.explain_terms(text, known.expertise, known.explained)
         saved = await _store(turn, said, text, explained)
         timings["store"] = _ms(storing)
-    except BaseException:
+    except Exception:
         failed = {"turn_id": turn_id, "intent": intent, "timings_ms": timings, "degraded": sorted(degraded)}
         await context.events.emit("agent.turn_failed", failed)
         raise
@@ -287,12 +287,7 @@ async def forget_hint(context: Context[State], event: Event) -> None:
 
 
 async def note_health(context: Context[State], event: Event) -> None:
-    component, status = event.data.get("component"), event.data.get("to")
-    if isinstance(component, str) and isinstance(status, str):
-        if status == "healthy":
-            context.state.ailing.pop(component, None)
-        else:
-            context.state.ailing[component] = status
+    context.log.info("health", of=event.data.get("component"), to=event.data.get("to"))
 
 
 async def note_alert(context: Context[State], event: Event) -> None:

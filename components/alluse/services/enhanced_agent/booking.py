@@ -158,4 +158,6 @@ async def status(turn: Turn) -> Said:
     except PeerError:
         turn.degraded.add("health-monitor")
         return Said(f"{text} The system's health is not known now: health-monitor does not answer.", data)
-    return Said(f"{text} System: {health.overall_status}.", {**data, "system": health.overall_status})
+    failing = sorted(name for name, each in health.components.items() if each.status.failing)
+    told = f"{text} {replies.system_text(health.overall_status.value, failing)}"
+    return Said(told, {**data, "system": health.overall_status, "failing": failing})

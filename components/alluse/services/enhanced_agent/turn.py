@@ -47,8 +47,6 @@ class State:
     started: datetime
     hints: Hints = field(default_factory=Hints)
     interactions: int = 0
-    #: Components that health-monitor called other than healthy, with what they are.
-    ailing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
