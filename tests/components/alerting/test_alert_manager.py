@@ -58,10 +58,21 @@ async def test_the_life_of_an_alert(alerts: Component, tmp_path: Path) -> None:
     assert (await alerts.get("/v1/alerts", state="firing")).json["alerts"] == []
     await until(lambda: len(lines(tmp_path)) == 2, "the end is told")
     assert [line["alerts"][0]["state"] for line in lines(tmp_path)] == ["firing", "resolved"]
-    assert [record["alert_id"] for record in alerts.records if record.get("event") == "alert"] == [first["id"]] * 2
+    assert [record["alert_id"] for record in alerts.records if record.get("event") == "alert"] == [
+        first["id"]
+    ] * 2
 
 
-@pytest.mark.parametrize("body", [{}, firing("1x"), firing(severity="bad"), {**firing(), "labels": {"a b": "c"}}, {**firing(), "extra": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        firing("1x"),
+        firing(severity="bad"),
+        {**firing(), "labels": {"a b": "c"}},
+        {**firing(), "extra": 1},
+    ],
+)
 async def test_what_is_refused(alerts: Component, body: dict[str, Any]) -> None:
     assert (await alerts.post("/v1/alerts", body)).status == 422
 
@@ -73,10 +84,14 @@ async def test_what_is_known_outlives_the_process(tmp_path: Path) -> None:
         await running.post("/v1/alerts", firing("Seen", "warning"))
         seen = (await running.post("/v1/alerts", firing("Seen", "warning"))).json
         await running.post(f"/v1/alerts/{seen['id']}/ack", {"by": "me"})
-        quiet = await running.post("/v1/silences", {"matchers": {"name": "Quiet*"}, "until": until_, "reason": "work"})
+        quiet = await running.post(
+            "/v1/silences", {"matchers": {"name": "Quiet*"}, "until": until_, "reason": "work"}
+        )
         assert quiet.status == 201
         rules = (await running.get("/v1/rules")).json["rules"]
-        assert {"HighErrorRate", "SlowP95", "MemoryHigh", "DiskHigh", "CpuHigh", "SelfTestFailed"} <= {rule["name"] for rule in rules}
+        assert {"HighErrorRate", "SlowP95", "MemoryHigh", "DiskHigh", "CpuHigh", "SelfTestFailed"} <= {
+            rule["name"] for rule in rules
+        }
         assert (await running.put("/v1/rules", {"rules": rules[:2]})).status == 200
         await until(lambda: running.state.delivery.last.get("file") == "", "the notice went out")
     async with component(SERVICE, tmp_path, config=ON) as running:
@@ -90,7 +105,9 @@ async def test_what_is_known_outlives_the_process(tmp_path: Path) -> None:
         assert muted["silenced_by"] == quiet.json["id"]
         assert (await running.delete(f"/v1/silences/{quiet.json['id']}")).status == 204
         assert (await running.delete(f"/v1/silences/{quiet.json['id']}")).status == 404
-        await until(lambda: any(each["alerts"][0]["name"] == "QuietOne" for each in lines(tmp_path)), "it is told now")
+        await until(
+            lambda: any(each["alerts"][0]["name"] == "QuietOne" for each in lines(tmp_path)), "it is told now"
+        )
         assert sum(each["alerts"][0]["name"] == "Broken" for each in lines(tmp_path)) == 1
         assert (await running.put("/v1/rules", {"rules": [rules[0], rules[0]]})).status == 422
 
@@ -169,13 +186,24 @@ async def test_the_webhook_is_signed_and_tried_until_it_is_taken(tmp_path: Path,
         await until(lambda: len(receiver.bodies) == 3, "tried three times")
         await until(lambda: running.state.delivery.last["webhook"] == "", "delivered")
         test = (await running.post("/v1/notify-test")).json
-        assert {each["channel"]: each["ok"] for each in test["results"]} == {"log": True, "file": True, "webhook": True}
+        assert {each["channel"]: each["ok"] for each in test["results"]} == {
+            "log": True,
+            "file": True,
+            "webhook": True,
+        }
     assert len({headers["x-alluse-delivery"] for headers in receiver.headers[:3]}) == 1
     for headers, body in zip(receiver.headers, receiver.bodies, strict=True):
         message = headers["x-alluse-timestamp"].encode() + b"." + body
-        assert headers["x-alluse-signature"] == "sha256=" + hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
+        assert (
+            headers["x-alluse-signature"]
+            == "sha256=" + hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
+        )
     notice = json.loads(receiver.bodies[0])
-    assert (notice["kind"], notice["severity"], notice["alerts"][0]["name"]) == ("alerts", "critical", "Broken")
+    assert (notice["kind"], notice["severity"], notice["alerts"][0]["name"]) == (
+        "alerts",
+        "critical",
+        "Broken",
+    )
 
 
 async def test_a_notice_waits_for_the_receiver_over_a_restart(tmp_path: Path) -> None:
@@ -211,15 +239,31 @@ async def test_events_fire_and_end_alerts_and_others_hear_of_it(tmp_path: Path) 
     async with component(SERVICE, tmp_path, system=system, config=ON) as running:
 
         async def hear(id_: str, name: str, data: dict[str, Any]) -> int:
-            event = {"specversion": "1.0", "id": id_, "source": "/alluse/x", "type": f"com.alluse.{name}.v1", "data": data}
+            event = {
+                "specversion": "1.0",
+                "id": id_,
+                "source": "/alluse/x",
+                "type": f"com.alluse.{name}.v1",
+                "data": data,
+            }
             return (await running.post("/events", event)).status
 
-        down = {"component": "position-sizer", "from": "healthy", "to": "unreachable", "critical": True, "error": "refused"}
+        down = {
+            "component": "position-sizer",
+            "from": "healthy",
+            "to": "unreachable",
+            "critical": True,
+            "error": "refused",
+        }
         assert await hear("1", "health.changed", down) == 202
         assert await hear("1", "health.changed", down) == 202
         assert await hear("2", "health.changed", {"nonsense": True}) == 202
         [alert] = (await running.get("/v1/alerts")).json["alerts"]
-        assert (alert["name"], alert["count"], alert["labels"]) == ("ComponentDown", 1, {"component": "position-sizer"})
+        assert (alert["name"], alert["count"], alert["labels"]) == (
+            "ComponentDown",
+            1,
+            {"component": "position-sizer"},
+        )
         assert await hear("3", "health.changed", {**down, "to": "healthy"}) == 202
         assert (await running.get("/v1/summary")).json["total_active"] == 0
         await until(lambda: ears.data("alert.resolved"), "others hear of the end")
@@ -229,7 +273,11 @@ async def test_events_fire_and_end_alerts_and_others_hear_of_it(tmp_path: Path) 
 def played(answers: dict[str, Any]) -> Any:
     def answer(request: HttpRequest) -> HttpReply:
         name = request.query.partition("name=")[2].partition("&")[0] or request.path
-        return HttpReply(200, {}, json.dumps(answers.get(name, {"series": [], "resolution_s": 0, "truncated": False})).encode())
+        return HttpReply(
+            200,
+            {},
+            json.dumps(answers.get(name, {"series": [], "resolution_s": 0, "truncated": False})).encode(),
+        )
 
     return answer
 
@@ -238,15 +286,27 @@ async def test_rules_are_evaluated_against_the_collector(tmp_path: Path) -> None
     system = System()
     targets = {"targets": [], "series": 1, "series_cap": 2, "refused_series": 0}
     now = datetime.now(UTC).timestamp()
-    wrong = {"name": "alluse_selftest_ok", "labels": {"component": "delta-selector"}, "unit": "", "points": [[now, 0.0]]}
+    wrong = {
+        "name": "alluse_selftest_ok",
+        "labels": {"component": "delta-selector"},
+        "unit": "",
+        "points": [[now, 0.0]],
+    }
     system.played["metrics-collector"] = played(
-        {"/v1/targets": targets, "alluse_selftest_ok": {"series": [wrong], "resolution_s": 0, "truncated": False}}
+        {
+            "/v1/targets": targets,
+            "alluse_selftest_ok": {"series": [wrong], "resolution_s": 0, "truncated": False},
+        }
     )
     async with component(SERVICE, tmp_path, system=system, config=ON) as running:
         context = running.runtime.context
         await until(lambda: running.state.evaluated_at, "the rules were evaluated")
         [alert] = (await running.get("/v1/alerts")).json["alerts"]
-        assert (alert["name"], alert["rule"], alert["severity"]) == ("SelfTestFailed", "SelfTestFailed", "critical")
+        assert (alert["name"], alert["rule"], alert["severity"]) == (
+            "SelfTestFailed",
+            "SelfTestFailed",
+            "critical",
+        )
         del system.played["metrics-collector"]
         for _ in range(3):
             await manager.evaluate(context)
@@ -260,13 +320,28 @@ async def test_rules_are_evaluated_against_the_collector(tmp_path: Path) -> None
 
 async def test_a_component_that_is_scraped_again_is_not_down(tmp_path: Path) -> None:
     system = System()
-    target = {"component": "position-sizer", "up": True, "misses": 0, "samples": 1, "last_success": None, "duration_ms": 1, "error": ""}
-    system.played["metrics-collector"] = played({"/v1/targets": {"targets": [target], "series": 1, "series_cap": 2, "refused_series": 0}})
+    target = {
+        "component": "position-sizer",
+        "up": True,
+        "misses": 0,
+        "samples": 1,
+        "last_success": None,
+        "duration_ms": 1,
+        "error": "",
+    }
+    system.played["metrics-collector"] = played(
+        {"/v1/targets": {"targets": [target], "series": 1, "series_cap": 2, "refused_series": 0}}
+    )
     async with component(SERVICE, tmp_path, system=system, config=ON) as running:
         await running.post(
             "/v1/alerts",
-            {"name": "ComponentDown", "severity": "critical", "source": "health-monitor",
-             "message": "position-sizer is unreachable", "labels": {"component": "position-sizer"}},
+            {
+                "name": "ComponentDown",
+                "severity": "critical",
+                "source": "health-monitor",
+                "message": "position-sizer is unreachable",
+                "labels": {"component": "position-sizer"},
+            },
         )
         for _ in range(2):
             await manager.evaluate(running.runtime.context)

@@ -35,11 +35,20 @@ def silence(until: float, **matchers: str) -> Silence:
 def test_the_same_source_name_and_labels_are_the_same_alert() -> None:
     board = Board()
     first = alerting.take(board, request(a="1", b="2"), START)
-    again = alerting.take(board, AlertRequest(name="A", source="s", severity=CRITICAL, labels={"b": "2", "a": "1"}), at(5))
+    again = alerting.take(
+        board, AlertRequest(name="A", source="s", severity=CRITICAL, labels={"b": "2", "a": "1"}), at(5)
+    )
     assert (again.id, again.count, again.first_seen, again.last_seen) == (first.id, 2, START, at(5))
-    others = [request(a="1"), request("B", a="1", b="2"), request(source="t", a="1", b="2"), request(a="1", b="3")]
+    others = [
+        request(a="1"),
+        request("B", a="1", b="2"),
+        request(source="t", a="1", b="2"),
+        request(a="1", b="3"),
+    ]
     assert first.id not in {alerting.take(board, other, at(6)).id for other in others}
-    assert alerting.fingerprint("s", "A", {"a": "1\x00b"}) != alerting.fingerprint("s", "A", {"a": "1", "b": ""})
+    assert alerting.fingerprint("s", "A", {"a": "1\x00b"}) != alerting.fingerprint(
+        "s", "A", {"a": "1", "b": ""}
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,7 +182,9 @@ class Model:
         now = at(self.now)
         match what:
             case "take":
-                alert = alerting.take(self.board, AlertRequest(name=name, source="s", severity=severity, labels=labels), now)
+                alert = alerting.take(
+                    self.board, AlertRequest(name=name, source="s", severity=severity, labels=labels), now
+                )
                 self.alive.add((alert.id, alert.first_seen))
             case "resolve":
                 alerting.resolve(self.board, id_, "me", now)
