@@ -289,10 +289,13 @@ def _ask(run: Run) -> Facts:
 
 
 def _book(run: Run, value: float, share: float = 1.0) -> Answer:
-    """100 shares of AAPL and 50 of MSFT, or that share of them, and cash up to the value."""
+    """100 shares of AAPL and 50 of MSFT, or that share of them, and cash up to the value.
+
+    Their volatilities let the risk be estimated while no market data can be had.
+    """
     positions = [
-        {"symbol": "AAPL", "quantity": 100 * share, "price": 150},
-        {"symbol": "MSFT", "quantity": 50 * share, "price": 300},
+        {"symbol": "AAPL", "quantity": 100 * share, "price": 150, "volatility": 0.3},
+        {"symbol": "MSFT", "quantity": 50 * share, "price": 300, "volatility": 0.3},
     ]
     held = sum(each["quantity"] * each["price"] for each in positions)  # type: ignore[operator]
     return {"portfolio_id": run.portfolio_id, "positions": positions, "cash": value - held}
