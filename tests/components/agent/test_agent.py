@@ -255,6 +255,13 @@ async def test_a_repeated_turn_happens_once(talk: Conversation, tmp_path: Path) 
     assert (status["decision_count"], status["total_balance"]) == (1, 50_000)
 
 
+async def test_two_setups_at_once_open_the_accounts_once(talk: Conversation) -> None:
+    answers = await asyncio.gather(*(talk.say("u1", ONBOARDING[2]) for _ in range(3)))
+    texts = sorted(answer["reply"].split(" with ")[0] for answer in answers)
+    assert sum("already set up" in text for text in texts) == 2
+    assert (await talk.agent.get("/v1/users/u1/status")).json["total_balance"] == 50_000
+
+
 async def test_a_split_and_a_reinvestment_by_word(talk: Conversation) -> None:
     await talk.say("u1", ONBOARDING[2])
     early = await talk.say("u1", "fork_account")

@@ -13,6 +13,8 @@ from alluse.services.enhanced_agent.turn import Said, Turn
 
 RISK = "portfolio-risk-monitor"
 PROTECTION = "drawdown-protection"
+#: The monitor keeps what it is told; telling it again now and then repairs what it may have lost.
+WATCH_AGAIN_S = 300.0
 
 
 async def guard_of(turn: Turn, slot: Slot) -> Guard:
@@ -42,7 +44,14 @@ async def assess(turn: Turn, portfolio: Portfolio) -> Assessment:
 
 
 async def watch(turn: Turn, account: AccountView) -> None:
-    """Have an account watched as it stands now, so that a fall is seen between two conversations."""
+    """Have an account watched as it stands now, so that a fall is seen between two conversations.
+
+    What was reported a few minutes ago and has not changed is not reported again.
+    """
+    reported = turn.context.cache("watched", WATCH_AGAIN_S)
+    standing = (account.balance, account.peak, account.net_flows)
+    if reported.get(account.account_id) == standing:
+        return
     try:
         await turn.context.peers.put(
             RISK,
@@ -58,6 +67,8 @@ async def watch(turn: Turn, account: AccountView) -> None:
         )
     except PeerError as error:
         turn.degraded.add(error.component)
+    else:
+        reported.put(account.account_id, standing)
 
 
 async def _protection(turn: Turn, portfolio: Portfolio) -> tuple[float, bool]:
