@@ -9,20 +9,6 @@ from typing import Final
 from alluse.schemas.alerts import Expression, Measure, Operator, Rule
 from alluse.schemas.common import Severity
 
-#: Configuration keys of the time budgets (milliseconds) by component.
-BUDGET_KEYS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("market-analyzer", "position-sizer", "delta-selector"), "components.trading_engine.analysis_timeout"
-    ),
-    **dict.fromkeys(
-        ("portfolio-risk-monitor", "drawdown-protection"), "components.risk_management.monitoring_interval"
-    ),
-    **dict.fromkeys(
-        ("memory-manager", "intent-detector", "entity-extractor", "enhanced-agent"),
-        "components.agent_core.response_timeout",
-    ),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Observed:

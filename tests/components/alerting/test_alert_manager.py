@@ -181,7 +181,6 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 async def test_the_webhook_is_signed_and_tried_until_it_is_taken(tmp_path: Path, receiver: Receiver) -> None:
     async with component(SERVICE, tmp_path, config=receiver.config) as running:
-        running.state.delivery._first_backoff_s = 0.01
         await running.post("/v1/alerts", firing(a="1"))
         await until(lambda: len(receiver.bodies) == 3, "tried three times")
         await until(lambda: running.state.delivery.last["webhook"] == "", "delivered")

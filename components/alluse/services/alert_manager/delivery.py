@@ -16,9 +16,8 @@ GIVE_UP_S: Final = 24 * 3600.0
 class Delivery:
     """The tasks of all channels, and what became of the last notice on each."""
 
-    def __init__(self, context: Context[Any], first_backoff_s: float = FIRST_BACKOFF_S) -> None:
+    def __init__(self, context: Context[Any]) -> None:
         self._context = context
-        self._first_backoff_s = first_backoff_s
         self._wakes = {channel: asyncio.Event() for channel in CHANNELS}
         self._tasks: list[asyncio.Task[None]] = []
         #: Text of the last failure by channel; empty after a success. A channel never used is not here.
@@ -51,12 +50,12 @@ class Delivery:
         return max((now - since for since in self._untried.values()), default=0.0)
 
     async def _run(self, channel: str) -> None:
-        wake, backoff = self._wakes[channel], self._first_backoff_s
+        wake, backoff = self._wakes[channel], FIRST_BACKOFF_S
         while True:
             wake.clear()
             try:
                 while await self._deliver_one(channel):
-                    backoff = self._first_backoff_s
+                    backoff = FIRST_BACKOFF_S
                 self._untried.pop(channel, None)
                 await wake.wait()
             except Exception as error:

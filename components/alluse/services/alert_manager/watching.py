@@ -7,7 +7,8 @@ from typing import Any, Final
 from alluse.contract import COMPONENTS, METRICS_COLLECTOR
 from alluse.domain import alerting, alerting_rules
 from alluse.domain.alerting import Board
-from alluse.domain.alerting_rules import BUDGET_KEYS, Finding, Limits, Observed, Pending
+from alluse.domain.alerting_rules import Finding, Limits, Observed, Pending
+from alluse.domain.budgets import BUDGET_KEYS
 from alluse.runtime.context import Context
 from alluse.runtime.peers import PeerError
 from alluse.schemas.alerts import AlertRequest, Rule

@@ -10,7 +10,7 @@ from typing import Any, Final
 from alluse import contract
 from alluse.contract import COMPONENTS
 from alluse.domain import tuning_exposition
-from alluse.domain.alerting_rules import BUDGET_KEYS
+from alluse.domain.budgets import BUDGET_KEYS
 from alluse.domain.tuning import LEAK_LOOKS, CacheReading, Reading
 from alluse.domain.tuning_exposition import Snapshot
 from alluse.runtime.context import Context
