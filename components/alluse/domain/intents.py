@@ -26,6 +26,7 @@ RECOMMEND_BOOST: Final = 1.2
 #: After a question for amount and appetite, a message that holds either answers it.
 PROFILE_BOOST: Final = 3.0
 _GREETING_CONFIDENCE: Final = 0.9
+_REPLY_CONFIDENCE: Final = 0.6
 
 
 def detect(text: str, context: DetectContext, model: IntentModel) -> DetectAnswer:
@@ -44,6 +45,8 @@ def detect(text: str, context: DetectContext, model: IntentModel) -> DetectAnswe
         return _answer(chosen, confidence, scores, Method.RULE, further)
     best = max(scores, key=lambda intent: scores[intent])
     if best is Intent.UNKNOWN or scores[best] < LEAST_CONFIDENCE:
+        if _answers_question(context, found):
+            return _answer(Intent.PROVIDE_PROFILE, _REPLY_CONFIDENCE, scores, Method.RULE, [])
         if greeted:
             return _answer(Intent.GREETING, _GREETING_CONFIDENCE, scores, Method.RULE, [])
         likely = max((intent for intent in scores if intent is not Intent.UNKNOWN), key=lambda i: scores[i])
@@ -64,15 +67,17 @@ def boosted(
         factors[Intent.CLASSIFY_WEEK] = CLASSIFY_BOOST
     if context.has_accounts and context.week_classified:
         factors[Intent.RECOMMEND_TRADES] = RECOMMEND_BOOST
-    named = {each.type for each in found}
-    if context.last_intent in (Intent.SETUP_ACCOUNTS, Intent.PROVIDE_PROFILE) and named & {
-        EntityType.AMOUNT,
-        EntityType.RISK_LEVEL,
-    }:
+    if _answers_question(context, found):
         factors[Intent.PROVIDE_PROFILE] = PROFILE_BOOST
     raised = {intent: score * factors.get(intent, 1.0) for intent, score in scores.items()}
     total = sum(raised.values())
     return {intent: score / total for intent, score in raised.items()}
+
+
+def _answers_question(context: DetectContext, found: list[Found]) -> bool:
+    """Whether the last turn asked for capital and appetite and this message names either."""
+    asked = context.last_intent in (Intent.SETUP_ACCOUNTS, Intent.PROVIDE_PROFILE)
+    return asked and any(each.type in (EntityType.AMOUNT, EntityType.RISK_LEVEL) for each in found)
 
 
 def _answer(

@@ -94,7 +94,7 @@ class IntentModel:
                     file["bias"],
                     str(file["material"]),
                 )
-        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
             raise UnreadableModelError(f"no intent model: {error}") from error
         count = len(model.classes)
         if model.weights.shape != (SIZE, count) or model.idf.shape != (SIZE,):

@@ -69,7 +69,10 @@ WHOLE: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             r")*(?:the |a |an )?(?:fork|forking|split)(?: (?:it|now|today|my account|the account|"
             r"account|my accounts))?",
         ),
-        *((intent, rf"{_I_SAY}(?:{words}){_AFTER_WEEK}") for intent, words in _WEEK_WORDS.items()),
+        *(
+            (intent, rf"(?!(?:is|are|was|has) ){_I_SAY}(?:{words}){_AFTER_WEEK}")
+            for intent, words in _WEEK_WORDS.items()
+        ),
         (Intent.WEEK_GREEN, r"(?:an )?up week|(?:a )?rally"),
         (Intent.WEEK_RED, r"(?:a )?down week|(?:a )?sell off"),
         (Intent.WEEK_CHOP, r"(?:a )?flat week|no (?:clear )?(?:direction|trend)"),
@@ -150,7 +153,7 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             Intent.SELECT_DELTA,
             r"(?:what|which|best|optimal|ideal|right|recommended|target|appropriate|suitable|good|"
             r"pick a|choose a|select a|suggest a|recommend a)(?: (?:is|are|the|my|put|call))* "
-            r"delta(?: (?:range|should|do|does|would|for|fits?|is best|right|to|in|at|now|makes?|"
+            r"delta(?: (?:range(?! belongs)|should|do|does|would|for|fits?|is best|right|to|in|at|now|makes?|"
             r"can|shall))",
         ),
         (
@@ -212,7 +215,7 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             Intent.SETUP_ACCOUNTS,
             r"(?:set ?up|open|create|initialize|make|establish|prepare|build) (?:(?:me|my|the|a|"
             r"an|new|three|our|some|trading|up|all|investment) )*(?:accounts?|genaccount|"
-            r"portfolio)",
+            r"portfolio)(?! from)",
         ),
         (
             Intent.SETUP_ACCOUNTS,
@@ -228,7 +231,7 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
         ),
         (
             Intent.EXPLAIN_ACCOUNTS,
-            r"(?:what is|what are|explain|describe|define)(?: (?:me|to|the|a|an|to me|your))* "
+            r"(?:what is|what are|explain|describe|define)(?: (?:me|to|the|a|an|your))* "
             r"(?:(?:genaccount|revaccount|comaccount)(?: and (?:a |the )?)?)+(?: to me| please)?$",
         ),
         (
@@ -245,19 +248,19 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
         ),
         (
             Intent.EXPLAIN_FORKING,
-            r"(?:when|why|how) (?:does|do|will|would|is|are) (?:(?:my|the|an|a) )*(?:accounts?|"
+            r"(?:when|why|how) (?:does|do|will|would) (?:(?:my|the|an|a) )*(?:accounts?|"
             r"genaccount) (?:split|get split|be split|divided)",
         ),
         (
             Intent.FORK_ACCOUNT,
             r"^(?:(?:please|can|could|would|you|we|i|lets|want|like|to|go|ahead|and|now|do|yes|"
-            r"think|should|would|it|is|time|would like) )*(?:fork|split) (?:(?:my|the|our|off|"
+            r"think|should|it|is|time) )*(?:fork|split) (?:(?:my|the|our|off|"
             r"this) )*(?:accounts?|genaccount|it|surplus)",
         ),
         (
             Intent.REINVEST,
             r"^(?:(?:please|can|could|you|we|i|lets|want|like|to|go|ahead|and|now|should|would|it|"
-            r"is|time|quarter|end|the|time) )*(?:reinvest|compound) (?:(?:my|the|our|all|these|"
+            r"is|time|quarter|end|the) )*(?:reinvest|compound) (?:(?:my|the|our|all|these|"
             r"of) )*(?:\w+ )?(?:profits?|gains?|premiums?|earnings|income|returns|money|"
             r"everything|revaccount|comaccount|accounts?)",
         ),
@@ -289,22 +292,23 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
         (
             Intent.MARKET_OUTLOOK,
             r"what (?:is|does) (?:the )?(?:stock )?markets? (?:doing|like|look|looking|up to|"
-            r"saying|going to do)|(?:outlook|forecast) (?:for|on) (?:the )?(?:markets?|symbolx|"
-            r"stocks|week|this week|today|tomorrow|next week)",
+            r"saying|going to do)|(?:outlook|forecast) (?:for|on) (?:the )?(?:markets?|symbolx|stocks)",
         ),
         # Trades
         (
             Intent.RECOMMEND_TRADES,
-            r"(?:what|which|anything)(?: \w+){0,3} (?:should|can|could|shall|would|do|to) ?(?:i|"
-            r"we|you)?(?: \w+){0,2} (?:trade|sell|buy)(?! at)|(?:trade|trading|investment) "
-            r"(?:ideas?|recommendations?|opportunities|opportunity|suggestions?|plan)|(?:suggest|"
+            r"(?:what|which|anything)(?! (?:size|strike|delta))(?: \w+){0,3} (?:should|can|could|"
+            r"shall|would|do) (?:i|we|you)(?: \w+){0,2} (?:trade|sell|buy)(?! at)|what to (?:trade|"
+            r"sell|buy)|(?:trade|trading|investment) "
+            r"(?:ideas?|recommendations?|opportunities|opportunity|suggestions?)|(?:suggest|"
             r"recommend|find)(?: me)? (?:(?:some|a|an|any|the|good|best|new) )*(?:trades?|"
             r"options?|puts?|calls?|opportunities)",
         ),
         # Risk
         (
             Intent.ASSESS_RISK,
-            r"value at risk|\bc?var\b|stress test|how (?:risky|exposed|dangerous)|(?:assess|"
+            r"value at risk|\bc?var\b|stress test|how (?:risky|exposed|dangerous) "
+            r"(?:is|are|am) (?:my|our|i|we|the|this|it)|(?:assess|"
             r"analyze|evaluate|check|measure|calculate|compute|review|examine|show|run|analysis "
             r"of|assessment of)(?: (?:me|the|a|my|our|of|portfolio|current|overall|total|full|"
             r"in))* risks?|risk (?:assessment|analysis|report|check|figures|metrics) ?(?:of|for|"
@@ -324,7 +328,7 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
         (
             Intent.STATUS,
             r"where (?:do|am|are) (?:i|we) stand(?:ing)?|where i stand|(?:what is|what are|show|"
-            r"show me|tell me) (?:my|our|the) (?:current |account |total |account )*(?:status|"
+            r"show me|tell me) (?:my|our|the) (?:current |account |total )*(?:status|"
             r"balances?)|status of (?:my|the|our|all)|how much (?:money |cash |capital )?(?:is|do "
             r"i have) (?:left )?in (?:my|the|all)",
         ),
@@ -334,14 +338,14 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             r"(?:explain|describe|understand|what is|tell me about|how does|introduce me to|"
             r"introduction to|overview of)(?: (?:me|to|the|this|your|about|all use|alluse|options|"
             r"trading|whole|idea|of|behind|concept|a|bit))* (?:protocol|strategy|methodology|all "
-            r"use|alluse)(?: (?:work|works|about|protocol|strategy|system|all|and|to me|please|"
-            r"all about|actually|exactly|really))*$",
+            r"use|alluse)(?: (?:work|works|about|protocol|strategy|system|all|and|to|me|please|"
+            r"actually|exactly|really))*$",
         ),
         (
             Intent.PROVIDE_PROFILE,
             rf"i (?:am|would be|consider myself|would describe myself as|see myself as)(?: (?:an?|"
             rf"rather|as|more|quite|very|pretty|fairly|somewhat|a bit))* {_LEVEL}(?: "
-            rf"{_PERSON})?(?: (?:with|and have|and i have|and|about|around|an?|of|money|my|when|"
+            rf"{_PERSON})?(?: (?:with|have|i|and|about|around|an?|of|money|my|when|"
             rf"comes|it|to|in))*(?: amountx.*)?$",
         ),
         (

@@ -85,7 +85,7 @@ def normalise(text: str, known: Collection[str]) -> tuple[str, list[Found]]:
         mask = _mask(entity, visible[entity.start : entity.end])
         if mask is not None:
             pieces += [visible[place : entity.start], f" {mask} "]
-            place = entity.end
+            place = entity.end + (visible[entity.end : entity.end + 2].lower() in ("'s", "’s")) * 2
     pieces.append(visible[place:])
     folded = unicodedata.normalize("NFKC", "".join(pieces)).casefold().replace("’", "'").replace("`", "'")
     return " ".join(_word(word, known) for word in _WORD.findall(folded)), found
