@@ -14,6 +14,8 @@ from alluse.schemas.memory import AccountView, ContextAnswer
 from alluse.schemas.protocol import Protocol
 from alluse.schemas.sizing import OptionTerms, RiskPreferences, SizeAnswer, SizeRequest
 
+#: Accounts that are looked at in one turn; three symbols each fit into one batch.
+MAX_SLOTS = 16
 _WEDNESDAY = 2
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -105,7 +107,7 @@ def slots_of(parameters: Mapping[str, Any], context: ContextAnswer, protocol: Pr
             )
             for each in context.accounts
             if each.balance > 0 and (not kinds or each.type in kinds)
-        ][:6]
+        ][:MAX_SLOTS]
     return [Slot(kind, chosen(kind), None, supposed=True) for kind in kinds or AccountType]
 
 

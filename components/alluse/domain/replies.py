@@ -48,11 +48,22 @@ def listed(items: Iterable[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
 
 
+def holdings(accounts: Sequence[AccountView]) -> str:
+    """Accounts with their balances: six of them, the others counted."""
+    named = [f"{each.type.display} {usd(each.balance)}" for each in accounts[:6]]
+    return listed([*named, f"{len(accounts) - 6} more"] if len(accounts) > 6 else named)
+
+
 def steps(items: Sequence[str]) -> str:
     """Numbered when there are more than two."""
+    return " ".join(items) if len(items) <= 2 else "\n".join(numbered(items))
+
+
+def numbered(items: Sequence[str]) -> list[str]:
+    """The items with their numbers when there are more than two."""
     if len(items) <= 2:
-        return " ".join(items)
-    return "\n".join(f"{number}. {item}" for number, item in enumerate(items, 1))
+        return list(items)
+    return [f"{number}. {item}" for number, item in enumerate(items, 1)]
 
 
 def fit_lines(
@@ -241,7 +252,7 @@ def accounts_opened(accounts: Sequence[AccountView], total: float, appetite: str
 
 
 def accounts_exist(accounts: Sequence[AccountView], total: float, appetite: str | None) -> str:
-    held = listed(f"{each.type.display} {usd(each.balance)}" for each in accounts[:6])
+    held = holdings(accounts)
     noted = f"Your risk appetite is noted: {appetite.replace('_', ' ')}. " if appetite else ""
     return (
         f"{noted}Your accounts are already set up with {usd(total)}: {held}. They stay as they are; risk and "
@@ -298,7 +309,7 @@ def account_advice(protocol: Protocol, accounts: Sequence[AccountView]) -> str:
         "Take nothing out of Com-Acc; withdraw from Rev-Acc or Gen-Acc.",
     ]
     state = (
-        "Now: " + listed(f"{each.type.display} {usd(each.balance)}" for each in accounts[:6]) + "."
+        f"Now: {holdings(accounts)}."
         if accounts
         else "You have no accounts yet; name an amount to set them up."
     )
@@ -363,11 +374,7 @@ def not_read_now() -> str:
 def status_text(
     accounts: Sequence[AccountView], total: float, week: str | None, week_day: date | None, decisions: int
 ) -> str:
-    held = (
-        f"{listed(f'{each.type.display} {usd(each.balance)}' for each in accounts[:6])}; {usd(total)} in all"
-        if accounts
-        else "no accounts yet"
-    )
+    held = f"{holdings(accounts)}; {usd(total)} in all" if accounts else "no accounts yet"
     classed = f"{week} (stated for {day(week_day)})" if week else "not classified by you; the data are used"
     return f"Status: {held}. Week: {classed}. Decisions so far: {decisions}. No order is ever sent."
 

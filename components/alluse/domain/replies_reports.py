@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from alluse.domain.replies import SIMULATION, day, fit, percent, steps, usd
+from alluse.domain.replies import SIMULATION, day, fit, fit_lines, numbered, percent, steps, usd
 from alluse.schemas.drawdown import ActivateAnswer, ProtectionLevel
 from alluse.schemas.memory import AccountView, BookingAnswer, EntryKind, Performance
 from alluse.schemas.risk import Assessment
@@ -31,13 +31,10 @@ def risk_text(assessed: Sequence[tuple[AccountView, Assessment]], notes: Sequenc
             f"{found.risk_score:.2f} of 1, {var}, drawdown {percent(found.current_drawdown)}, data "
             f"{found.data_quality.value} of {day(found.as_of)}.{breaches}"
         )
-    return fit(
-        [
-            "Risk of your accounts, as far as the ledger knows them (cash; no positions are kept):",
-            steps(lines),
-            *notes,
-            SIMULATION,
-        ]
+    return fit_lines(
+        "Risk of your accounts, as far as the ledger knows them (cash; no positions are kept):",
+        numbered(lines),
+        " ".join([*notes, SIMULATION]),
     )
 
 
@@ -63,9 +60,8 @@ def drawdown_text(lines: Sequence[str], asked: bool, notes: Sequence[str]) -> st
         "recovered and held for 24 hours, and ends at nine tenths."
     )
     basis = "The percentage counts as the fall from the highest value to now." if asked else ""
-    return fit(
-        ["The drawdown rule says:", *lines, ahead, *(note for note in (basis, *notes) if note), SIMULATION]
-    )
+    closing = "\n".join(each for each in (ahead, basis, *notes, SIMULATION) if each)
+    return fit_lines("The drawdown rule says:", numbered(lines), closing)
 
 
 def performance_text(found: Performance) -> str:

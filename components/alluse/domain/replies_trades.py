@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from alluse.domain.decisions_trades import Guard, Idea, Slot, weekday_name
-from alluse.domain.replies import SIMULATION, day, fit, fit_lines, listed, percent, usd
+from alluse.domain.replies import SIMULATION, day, fit, fit_lines, listed, numbered, percent, usd
 from alluse.schemas.common import Condition
 from alluse.schemas.market import IvSource, MarketAnalysis, Quality
 from alluse.schemas.protocol import Protocol
@@ -135,11 +135,7 @@ def trades_text(
     closing = " ".join(
         each for each in (ahead, *notes, _gaps(missing), assumptions(ideas), SIMULATION) if each
     )
-    return fit_lines(opening, _numbered(lines), closing)
-
-
-def _numbered(lines: Sequence[str]) -> list[str]:
-    return [f"{number}. {line}" for number, line in enumerate(lines, 1)] if len(lines) > 2 else list(lines)
+    return fit_lines(opening, numbered(lines), closing)
 
 
 def _gaps(missing: Mapping[str, str]) -> str:
@@ -159,7 +155,7 @@ def delta_text(
     lines = [idea_line(idea, Guard(), protocol) for idea in ideas]
     closing = " ".join(each for each in (*notes, _gaps(missing), assumptions(ideas), SIMULATION) if each)
     opening = "The rule selects this delta:" if len(lines) == 1 else "The rule selects these deltas:"
-    return fit_lines(opening, _numbered(lines), closing)
+    return fit_lines(opening, numbered(lines), closing)
 
 
 def analysis_line(analysis: MarketAnalysis) -> str:
@@ -189,7 +185,7 @@ def market_text(analyses: Sequence[MarketAnalysis], missing: Mapping[str, str]) 
     ]
     return fit_lines(
         f"The market by its symbols: {counted}.",
-        _numbered([analysis_line(each) for each in analyses]),
+        numbered([analysis_line(each) for each in analyses]),
         " ".join(note for note in notes if note),
         more="symbol",
     )

@@ -285,6 +285,8 @@ class PreferencesPatch(Request):
     risk_appetite: RiskAppetite | None = None
     income_priority: Literal["income", "growth", "balanced"] | None = None
     style: Label | None = None
+    detail_level: Literal["overview", "detailed", "technical"] | None = None
+    behaviour: Label | None = None
     expertise: Expertise | None = None
     max_position_size: Amount | None = None
 

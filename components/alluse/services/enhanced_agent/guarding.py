@@ -3,7 +3,7 @@
 import asyncio
 
 from alluse.domain import replies, replies_reports
-from alluse.domain.decisions_trades import Guard, Slot
+from alluse.domain.decisions_trades import MAX_SLOTS, Guard, Slot
 from alluse.runtime.peers import PeerError, PeerRefusedError
 from alluse.schemas.common import Portfolio, RiskLevel
 from alluse.schemas.drawdown import ActivateAnswer, ActivateRequest, CheckRequest, PortfolioState
@@ -102,7 +102,7 @@ async def propose(turn: Turn, portfolio: Portfolio, drawdown: float | None = Non
 
 
 async def risk(turn: Turn) -> Said:
-    accounts = [each for each in turn.known.accounts if each.balance > 0][:6]
+    accounts = [each for each in turn.known.accounts if each.balance > 0][:MAX_SLOTS]
     portfolios = [slot.portfolio for slot in (Slot(a.type, (), a.balance, account=a) for a in accounts)]
     found, _ = await asyncio.gather(
         asyncio.gather(*(assess(turn, each) for each in portfolios if each is not None)),
@@ -116,7 +116,7 @@ async def risk(turn: Turn) -> Said:
 async def drawdown(turn: Turn) -> Said:
     """A named fall on the user's total, or the falls that the ledger knows."""
     fall = turn.parameters.get("drawdown")
-    accounts = [each for each in turn.known.accounts if each.balance > 0][:6]
+    accounts = [each for each in turn.known.accounts if each.balance > 0][:MAX_SLOTS]
     if fall is not None:
         total = turn.known.total_balance if turn.known.has_accounts else 0.0
         # A fall in percent needs no amount; without accounts any value gives the same level.

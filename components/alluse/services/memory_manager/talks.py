@@ -47,6 +47,11 @@ from alluse.services.memory_manager.state import State, change, now, own
 from alluse.services.memory_manager.tables import erase
 
 _RECENT = 20
+_DETAIL = {
+    Expertise.BEGINNER: "overview",
+    Expertise.INTERMEDIATE: "detailed",
+    Expertise.ADVANCED: "technical",
+}
 
 
 async def post_message(call: Call[State], request: MessageRequest) -> Reply:
@@ -190,7 +195,10 @@ def _preferences(db: sqlite3.Connection, user_id: str) -> PreferencesAnswer:
     """What was stated, and beside it what is inferred where nothing was."""
     texts = [message.content for message in _said(records.load_messages(db, user_id))]
     expertise, confidence = expertise_of(texts)
-    found = {"expertise": Preference(value=expertise, source="inferred", confidence=confidence)}
+    found = {
+        "expertise": Preference(value=expertise, source="inferred", confidence=confidence),
+        "detail_level": Preference(value=_DETAIL[expertise], source="inferred", confidence=confidence),
+    }
     for name, value in records.load_preferences(db, user_id).items():
         found[name] = Preference(value=value, source="stated")
     return PreferencesAnswer(user_id=user_id, preferences=found)
