@@ -125,8 +125,8 @@ def cannot_compute(thing: str, component: str, refused: bool = False) -> str:
     if refused:
         return f"I cannot compute {thing}: {component} refuses the request. I give no figures in its place."
     return (
-        f"I cannot compute {thing} now: {component} does not answer. I give no figures in its place. "
-        "Please ask again in a few minutes."
+        f"I cannot compute {thing} now: {component} does not answer. I give no figures in its place. Please "
+        "ask again in a few minutes."
     )
 
 
@@ -145,11 +145,9 @@ def welcome(has_accounts: bool) -> str:
         )
     return (
         "Welcome to ALL-USE. It sells options by written rules in three accounts: Gen-Acc, Rev-Acc and "
-        "Com-Acc. "
-        "To begin, tell me the amount that you want to start with and how much risk suits you (conservative, "
-        "moderate, moderately aggressive or aggressive); I then set up the accounts. This is a simulation: "
-        "no "
-        "order is ever sent."
+        "Com-Acc. To begin, tell me the amount that you want to start with and how much risk suits you "
+        "(conservative, moderate, moderately aggressive or aggressive); I then set up the accounts. This is "
+        "a simulation: no order is ever sent."
     )
 
 
@@ -163,11 +161,9 @@ def protocol_text(protocol: Protocol) -> str:
                     "Each week is classified from market data as Green, Red or Chop.",
                     "Each account sells options within its own delta band; weak weeks lower delta and size.",
                     "Premium is collected, and positions are rolled or closed by rules when prices move "
-                    "against "
-                    "them.",
-                    f"A Gen-Acc whose surplus reaches {usd(protocol.fork.surplus_trigger)} splits; the "
-                    "other two "
-                    "reinvest each quarter.",
+                    "against them.",
+                    f"A Gen-Acc whose surplus reaches {usd(protocol.fork.surplus_trigger)} splits; the other "
+                    "two reinvest each quarter.",
                 ]
             ),
             "Weekly return targets are aspirations of the protocol, no forecast, and losses are possible.",
@@ -182,10 +178,9 @@ def accounts_text(protocol: Protocol) -> str:
         lines.append(
             f"{kind.display}: {percent(rules.share, 0)} of the capital, delta {rules.delta_band.low:.2f} to "
             f"{rules.delta_band.high:.2f}, {listed(rules.symbols)}, target "
-            f"{percent(rules.weekly_return_target)} "
-            f"a week (an aspiration, no forecast), at most {percent(rules.max_position, 0)} in one position, "
-            f"protected from a fall of {percent(rules.drawdown_limit, 0)}"
-            f"{'' if rules.withdrawals else ', no withdrawals'}."
+            f"{percent(rules.weekly_return_target)} a week (an aspiration, no forecast), at most "
+            f"{percent(rules.max_position, 0)} in one position, protected from a fall of "
+            f"{percent(rules.drawdown_limit, 0)}{'' if rules.withdrawals else ', no withdrawals'}."
         )
     share = protocol.account(AccountType.GEN_ACC).cash_buffer
     return fit([steps(lines), f"Each keeps a cash buffer of {percent(share, 0)}."])
@@ -197,13 +192,10 @@ def forking_text(protocol: Protocol) -> str:
     return fit(
         [
             f"A Gen-Acc splits when its surplus over what was paid in reaches {usd(trigger)}. Example: a "
-            "surplus "
-            f"of {usd(trigger)} gives a new Gen-Acc of {usd(half)} and a new Com-Acc of {usd(half)}; the "
-            "parent "
-            f"keeps its base{f' and {percent(kept, 0)} of the surplus' if kept else ''}.",
+            f"surplus of {usd(trigger)} gives a new Gen-Acc of {usd(half)} and a new Com-Acc of {usd(half)}; "
+            f"the parent keeps its base{f' and {percent(kept, 0)} of the surplus' if kept else ''}.",
             f"A forked account of {usd(protocol.fork.merge_threshold)} merges into its parent's Com-Acc "
-            "after its "
-            "positions are closed.",
+            "after its positions are closed.",
         ]
     )
 
@@ -220,8 +212,7 @@ def ask_amount(protocol: Protocol, appetite: str | None) -> str:
     buffer = percent(protocol.account(AccountType.GEN_ACC).cash_buffer, 0)
     return (
         f"{noted}Your trading accounts are set up from one amount: {parts}; each keeps {buffer} as cash "
-        "buffer. "
-        f"{question}"
+        f"buffer. {question}"
     )
 
 
@@ -268,34 +259,29 @@ def week_stated(condition: str) -> str:
     }
     return (
         f"Noted: you classify this week as {condition}. The rules then use {effects[condition]}. The note "
-        "holds "
-        "for 7 days."
+        "holds for 7 days."
     )
 
 
 def ask_capital() -> str:
     return (
         "A position size needs a capital. Name an amount (for example 50,000.00 USD), or set up your "
-        "accounts "
-        "first."
+        "accounts first."
     )
 
 
 def risk_unknown() -> str:
     return (
         "I know of no portfolio or accounts of yours, so I cannot assess their risk and will not guess it. "
-        "Set "
-        "up your accounts by naming an amount, or ask about a fall from the peak, for example: my portfolio "
-        "is "
-        "down 10 %."
+        "Set up your accounts by naming an amount, or ask about a fall from the peak, for example: my "
+        "portfolio is down 10 %."
     )
 
 
 def ask_drawdown() -> str:
     return (
         "How far has your portfolio fallen from its highest value, in percent? Protection has four levels, "
-        "at a "
-        "drawdown of 5, 10, 15 and 20 %, and each reduces risk further."
+        "at a drawdown of 5, 10, 15 and 20 %, and each reduces risk further."
     )
 
 
@@ -318,11 +304,9 @@ def account_advice(protocol: Protocol, accounts: Sequence[AccountView]) -> str:
 
 def nothing_to_report() -> str:
     return (
-        "Performance is tracked from the ledger of your accounts: every premium, fee, deposit and "
-        "withdrawal is "
-        "booked, and returns are time-weighted, so that deposits do not count as gains. There are no "
-        "accounts "
-        "yet; name an amount to set them up."
+        "Performance is tracked from the ledger of your accounts: every premium, fee, deposit and withdrawal "
+        "is booked, and returns are time-weighted, so that deposits do not count as gains. There are no "
+        "accounts yet; name an amount to set them up."
     )
 
 
@@ -366,8 +350,7 @@ def not_understood_now() -> str:
 def not_read_now() -> str:
     return (
         "I cannot read amounts, symbols or percentages now: entity-extractor does not answer. I will not "
-        "guess "
-        "them; please ask again in a few minutes."
+        "guess them; please ask again in a few minutes."
     )
 
 
@@ -386,15 +369,13 @@ def system_text(overall: str, failing: Sequence[str]) -> str:
 def fork_not_ready(surplus: float, missing: float, trigger: float, weeks: int | None, target: float) -> str:
     ahead = (
         f" At the weekly target of {percent(target)}, which is an aspiration and no forecast, that would "
-        "take "
-        f"{weeks} weeks."
+        f"take {weeks} weeks."
         if weeks
         else ""
     )
     return (
         f"The Gen-Acc does not split yet: its surplus is {usd(surplus)} of {usd(trigger)}; {usd(missing)} "
-        "are "
-        f"missing.{ahead}"
+        f"are missing.{ahead}"
     )
 
 

@@ -47,17 +47,15 @@ def protection_text(found: ActivateAnswer, whose: str) -> str:
     stop = " Enter nothing new." if found.stop_new_entries else ""
     how = _KEPT[level]
     return (
-        f"{whose}: a drawdown of {percent(found.current_drawdown)} calls for protection level "
-        f"{level.value}: {how}, "
-        f"to {keep} of the exposure at the start of the fall.{stop}"
+        f"{whose}: a drawdown of {percent(found.current_drawdown)} calls for protection level {level.value}: "
+        f"{how}, to {keep} of the exposure at the start of the fall.{stop}"
     )
 
 
 def drawdown_text(lines: Sequence[str], asked: bool, notes: Sequence[str]) -> str:
     ahead = (
         "Whole contracts round the remaining size down. Protection relaxes one level when half of the fall "
-        "is "
-        "recovered and held for 24 hours, and ends at nine tenths."
+        "is recovered and held for 24 hours, and ends at nine tenths."
     )
     basis = "The percentage counts as the fall from the highest value to now." if asked else ""
     closing = "\n".join(each for each in (ahead, basis, *notes, SIMULATION) if each)
@@ -80,11 +78,9 @@ def performance_text(found: Performance) -> str:
     return fit(
         [
             f"Performance report from {day(found.first_day)} to {day(found.last_day)}: value "
-            f"{usd(found.value)}, "
-            f"{told} (time-weighted, from the ledger, past only).{notes}",
+            f"{usd(found.value)}, {told} (time-weighted, from the ledger, past only).{notes}",
             "To track it: each premium, fee, deposit and withdrawal that is booked changes the report; ask "
-            "how am I "
-            "doing at any time, also for 90 or 365 days.",
+            "how am I doing at any time.",
         ]
     )
 

@@ -90,8 +90,7 @@ def _size(sized: SizeAnswer, condition: Condition | None, protocol: Protocol) ->
         noun = "contract" if sized.contracts == 1 else "contracts"
         return (
             f"{sized.contracts} {noun}: capital {usd(sized.capital_used)}, premium "
-            f"{usd(sized.premium_total)}, "
-            f"maximum loss {usd(sized.max_loss)}, week factor {factor:.2f}."
+            f"{usd(sized.premium_total)}, maximum loss {usd(sized.max_loss)}, week factor {factor:.2f}."
         )
     one = f"; one ties up {usd(sized.capital_per_contract)}" if sized.capital_per_contract else ""
     fits = f", it fits from {usd(sized.smallest_balance)} on" if sized.smallest_balance else ""
@@ -209,8 +208,7 @@ def week_from_data(analyses: Sequence[MarketAnalysis], missing: Mapping[str, str
             f"The data say {most.value}: {found} (last day "
             f"{day(max(e.as_of for e in analyses if e.as_of))}).",
             "Each trade uses the class of its own symbol. If you see the week otherwise, tell me: it is "
-            "green, red "
-            "or chop.",
+            "green, red or chop.",
             SIMULATION,
         ]
     )
@@ -223,8 +221,7 @@ def adjustments_text(
     atr = protocol.atr
     ranges = [
         f"{each.symbol}: average true range {usd(each.volatility_analysis.atr_14)} on {day(each.as_of)}, so "
-        "watch "
-        f"from {usd(each.volatility_analysis.atr_14 * atr.watch)} and act above "
+        f"watch from {usd(each.volatility_analysis.atr_14 * atr.watch)} and act above "
         f"{usd(each.volatility_analysis.atr_14 * atr.act)} of adverse move."
         for each in analyses
         if each.volatility_analysis is not None and each.volatility_analysis.atr_14
@@ -239,8 +236,7 @@ def adjustments_text(
     return fit_lines(
         f"The adjustment rule measures an adverse move in average true ranges (14 days): {atr.watch:g} to "
         f"{atr.consider:g} watch, {atr.consider:g} to {atr.act:g} consider, above {atr.act:g} act. Puts: "
-        "roll "
-        "out, then down, else close. Calls: roll out, lower the delta.",
+        "roll out, then down, else close. Calls: roll out, lower the delta.",
         ranges[:4],
         " ".join(each for each in (closed, _gaps(missing), unknown, SIMULATION) if each),
         more="symbol",
