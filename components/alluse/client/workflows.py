@@ -256,7 +256,10 @@ def _select(run: Run) -> Facts:
     require(0.1 <= delta <= 0.8, f"selected_delta {delta} is not between 0.1 and 0.8")
     run.known["delta"] = delta
     strike = answer.get("strike")
-    return [("delta", f"{delta:.2f}"), *([("strike", f"{strike} USD")] if strike else [])]
+    return [
+        ("delta", f"{delta:.2f}"),
+        *([("strike", f"{strike:,.2f} USD")] if isinstance(strike, int | float) else []),
+    ]
 
 
 def _size_again(run: Run) -> Facts:

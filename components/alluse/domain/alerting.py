@@ -160,7 +160,7 @@ def resolve(board: Board, id_: str, by: str, now: datetime) -> Alert | None:
     alert = known.model_copy(
         update={"state": AlertState.RESOLVED, "resolved_by": by, "resolved_at": now, "owed": False}
     )
-    if known.announced_at is not None or (known.owed and not _is_muted(known)):
+    if known.announced_at is not None or (known.owed and not _is_muted(known) and not _is_held(known, now)):
         board.farewells.append(alert)
     board.changed.add(id_)
     board.ended.append(alert)
@@ -276,8 +276,16 @@ def _is_muted(alert: Alert) -> bool:
     return alert.silenced_by is not None or alert.inhibited_by is not None
 
 
+def _is_held(alert: Alert, now: datetime) -> bool:
+    return now - alert.first_seen < timedelta(seconds=alert.hold_s)
+
+
 def _notices(board: Board, now: datetime, levels: frozenset[Severity], storm: bool) -> list[Draft]:
-    open_ = [alert for alert in board.alerts.values() if alert.severity in levels and not _is_muted(alert)]
+    open_ = [
+        alert
+        for alert in board.alerts.values()
+        if alert.severity in levels and not _is_muted(alert) and not _is_held(alert, now)
+    ]
     owed = [alert for alert in open_ if alert.owed and (not storm or alert.name == STORM)]
     first = [alert for alert in owed if alert.severity is Severity.CRITICAL]
     infos = [alert for alert in owed if alert.severity is Severity.INFO]

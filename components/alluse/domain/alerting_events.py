@@ -14,6 +14,8 @@ Data = Mapping[str, Any]
 
 #: Nobody says when a burst of errors is over: it is, when none came for so long.
 BURST_EXPIRES_S: Final = 300.0
+#: A component that was never seen well is most likely still starting.
+START_HOLD_S: Final = 30.0
 PERF_EXPIRES_S: Final = 3600.0
 SYSTEM_HEALTH: Final = "SystemHealth"
 DRAWDOWN_LEVEL: Final = "DrawdownLevel"
@@ -73,6 +75,7 @@ def _health_changed(data: Data) -> Iterable[Meaning]:
         labels=labels,
         value=float(data.get("consecutive_failures") or 0),
         threshold=3.0,
+        hold_s=START_HOLD_S if data.get("from") == ComponentStatus.UNKNOWN else 0.0,
         recommended_action="The operator restarts it. If it stays down: describe its pod and read its logs.",
     )
 

@@ -24,6 +24,8 @@ MIN_TTL_S: Final = 30.0
 MAX_TTL_S: Final = 3_600.0
 STEP: Final = 2
 ENOUGH_REQUESTS: Final = 100
+#: A p95 or a share of failures of fewer requests says nothing.
+JUDGEABLE_REQUESTS: Final = 20
 LOW_HIT_RATE: Final = 0.5
 HIGH_ERROR_RATE: Final = 0.05
 HIGH_MEMORY_MB: Final = 500.0
@@ -112,8 +114,9 @@ def bottlenecks(reading: Reading) -> list[Bottleneck]:
             found.append(Bottleneck(component=reading.component, kind=kind, value=value, limit=limit))
 
     figures = reading.figures
-    beyond(BottleneckKind.LATENCY, figures.p95_ms, reading.budget_ms)
-    beyond(BottleneckKind.ERRORS, figures.error_rate, HIGH_ERROR_RATE)
+    if figures.requests >= JUDGEABLE_REQUESTS:
+        beyond(BottleneckKind.LATENCY, figures.p95_ms, reading.budget_ms)
+        beyond(BottleneckKind.ERRORS, figures.error_rate, HIGH_ERROR_RATE)
     beyond(BottleneckKind.MEMORY, figures.rss_mb, _memory_limit(reading))
     growing = slope(reading.snapshots_mb)
     if growing is not None and leak_status(growing).leaking:

@@ -31,7 +31,8 @@ class AlertState(StrEnum):
 class AlertRequest(Request):
     """An alert to record. The same source, name and labels are the same alert.
 
-    `expires_s` resolves it when it has not been sent again for so long; without it somebody must.
+    `expires_s` resolves it when it has not been sent again for so long; without it somebody must. `hold_s`
+    tells nobody before it has fired for so long: what passes by itself within that time wakes nobody.
     """
 
     name: AlertName
@@ -43,6 +44,7 @@ class AlertRequest(Request):
     threshold: float | None = None
     recommended_action: Prose = ""
     expires_s: Annotated[float, Field(ge=1, le=604_800)] | None = None
+    hold_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
 
 
 class Alert(Answer):
@@ -68,6 +70,7 @@ class Alert(Answer):
     count: int = 1
     rule: str | None = None
     expires_s: float | None = None
+    hold_s: float = 0.0
     #: Evaluations of its rule in a row that did not find it.
     quiet: int = 0
     owed: bool = False

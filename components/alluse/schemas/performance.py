@@ -148,7 +148,7 @@ class OptimizeRequest(Request):
     """Find bottlenecks and tune what may be tuned, of these components or of all."""
 
     dry_run: bool = False
-    scope: Annotated[list[ComponentName], Field(max_length=64)] | None = None
+    scope: Annotated[list[ComponentName], Field(min_length=1, max_length=64)] | None = None
 
 
 class RunPath(Request):

@@ -121,6 +121,17 @@ def test_rules_end_their_alerts_after_two_evaluations_without_them() -> None:
     assert [ended.resolved_by for ended in board.ended] == ["no longer found"]
 
 
+def test_what_passes_within_its_hold_wakes_nobody() -> None:
+    board = Board()
+    held = AlertRequest(name="A", source="s", severity=CRITICAL, hold_s=30)
+    starting = alerting.take(board, held, START)
+    assert alerting.tick(board, at(29)) == []
+    alerting.resolve(board, starting.id, "me", at(29))
+    assert alerting.tick(board, at(29)) == []
+    alerting.take(board, held, at(40))
+    assert [second for second in range(40, 100) if alerting.tick(board, at(second))] == [70]
+
+
 def test_an_alert_that_expires_is_over_when_it_was_not_seen_again() -> None:
     board = Board()
     alerting.take(board, AlertRequest(name="A", source="s", severity=CRITICAL, expires_s=10), START)

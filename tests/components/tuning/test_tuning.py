@@ -31,6 +31,7 @@ def reading(
         (reading(), []),
         (reading(p95=51), [KIND.LATENCY]),
         (reading(p95=None), []),
+        (reading(p95=51, errors=0.06, requests=19), []),
         (reading(errors=0.06), [KIND.ERRORS]),
         (reading(rss=501), [KIND.MEMORY]),
         (reading(rss=85, memory_limit_mb=100.0), [KIND.MEMORY]),
