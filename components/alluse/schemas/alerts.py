@@ -108,7 +108,7 @@ class AlertsQuery(Request):
 
 
 class Alerts(Answer):
-    """Newest first."""
+    """Active ones first, each part newest first."""
 
     alerts: list[Alert]
 

@@ -42,6 +42,7 @@ def lines(directory: Path) -> list[dict[str, Any]]:
 
 async def test_the_life_of_an_alert(alerts: Component, tmp_path: Path) -> None:
     first = (await alerts.post("/v1/alerts", firing(a="1"))).json
+    assert (first["owed"], first["announced_at"] is not None) == (False, True)
     again = (await alerts.post("/v1/alerts", firing(a="1"))).json
     assert (again["id"], again["count"], again["state"]) == (first["id"], 2, "firing")
     await until(lambda: len(lines(tmp_path)) == 1, "the notice is written")

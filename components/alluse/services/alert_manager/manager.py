@@ -106,7 +106,9 @@ async def change(context: Context[State], work: Callable[[Board, sqlite3.Connect
 
 
 async def fire(call: Call[State], request: AlertRequest) -> Alert:
-    return await change(call.context, lambda board, db, now: alerting.take(board, request, now))
+    taken = await change(call.context, lambda board, db, now: alerting.take(board, request, now))
+    # As it is now: somebody may have been told of it in the same moment.
+    return await show(call, AlertPath(id=taken.id))
 
 
 async def acknowledge(call: Call[State], request: ByRequest) -> Alert:
