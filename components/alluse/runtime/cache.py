@@ -124,8 +124,14 @@ class Caches:
                 cache.resize(max_size, ttl_s)
 
     def tune(self, max_size: int | None, ttl_s: float | None, name: str | None = None) -> None:
-        """Set bounds by hand for one cache or all. Raises KeyError for an unknown name."""
-        for cache in [self._caches[name]] if name else list(self._caches.values()):
+        """Set bounds by hand for one cache or all; without bounds nothing changes.
+
+        Raises KeyError for an unknown name.
+        """
+        chosen = [self._caches[name]] if name else list(self._caches.values())
+        if max_size is None and ttl_s is None:
+            return
+        for cache in chosen:
             cache.resize(max_size, ttl_s)
             self._tuned.add(cache.name)
 

@@ -31,6 +31,8 @@ _COLLECTOR: Final = ("metrics-collector",)
 _MONITOR: Final = ("health-monitor",)
 _LOGGER: Final = ("production-logger",)
 _ALERTS: Final = ("alert-manager",)
+#: Who judges others by their time budgets.
+_JUDGES: Final = ("alert-manager", "performance-optimizer")
 
 DEVELOPMENT_LIKE: Final = frozenset({"development", "test"})
 
@@ -83,9 +85,9 @@ KEYS: Final[dict[str, Key]] = {
         Key("health.cpu_threshold", 90.0, None, None, _ALL),
         Key("health.memory_threshold", 90.0, None, None, _ALL),
         Key("health.disk_threshold", 90.0, None, None, _ALL),
-        Key("components.agent_core.response_timeout", 100.0, 200.0, 100.0, _AGENT),
+        Key("components.agent_core.response_timeout", 100.0, 200.0, 100.0, (*_JUDGES, *_AGENT)),
         Key("components.agent_core.memory_limit_mb", 128, 64, 128, _AGENT),
-        Key("components.trading_engine.analysis_timeout", 50.0, 100.0, 50.0, _TRADING),
+        Key("components.trading_engine.analysis_timeout", 50.0, 100.0, 50.0, (*_JUDGES, *_TRADING)),
         Key("components.trading_engine.cache_enabled", True, None, None, ("market-analyzer",)),
         # The soft budget of one calculation in milliseconds: as an interval it would burn a core.
         Key(
@@ -93,7 +95,7 @@ KEYS: Final[dict[str, Key]] = {
             25.0,
             50.0,
             25.0,
-            ("portfolio-risk-monitor", "drawdown-protection"),
+            (*_JUDGES, "portfolio-risk-monitor", "drawdown-protection"),
         ),
         Key("components.risk_management.loop_interval_s", 30.0, None, None, ("portfolio-risk-monitor",)),
         Key("components.risk_management.protection_interval_s", 10.0, None, None, ("drawdown-protection",)),

@@ -1,0 +1,300 @@
+"""The agent's decision table: from what was understood and what is known to what is done about it.
+
+Every intent has one row. A row looks at nothing but the perception, so the whole table can be tried out.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from alluse.schemas.agent import Action, ResponseType
+from alluse.schemas.common import AccountType, Condition
+from alluse.schemas.entities import ExtractAnswer
+from alluse.schemas.intent import Intent
+from alluse.schemas.memory import MIN_INVESTMENT, ContextAnswer
+from alluse.schemas.protocol import Protocol
+
+NOTHING_READ: Final = ExtractAnswer(entities=[])
+
+
+@dataclass(frozen=True, slots=True)
+class Perception:
+    """One message as it was understood. `read` is false when nothing could be extracted from it."""
+
+    intent: Intent
+    confidence: float
+    entities: ExtractAnswer
+    context: ContextAnswer
+    secondary: tuple[Intent, ...] = ()
+    understood: bool = True
+    read: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do. `parameters` hold what the answer is computed from, JSON-able."""
+
+    action: Action
+    response_type: ResponseType
+    rationale: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+Row = Callable[[Perception, Protocol], Decision]
+
+
+def decide(perception: Perception, protocol: Protocol) -> Decision:
+    """What is to be done about a message."""
+    if not perception.understood and perception.intent is Intent.UNKNOWN:
+        return Decision(
+            Action.CLARIFY,
+            ResponseType.NOT_UNDERSTOOD_NOW,
+            "what the message asks for cannot be determined now",
+        )
+    decision = TABLE[perception.intent](perception, protocol)
+    if not perception.read and decision.response_type in _NEEDS_READING:
+        return Decision(
+            Action.CLARIFY,
+            ResponseType.NOT_READ_NOW,
+            f"{decision.response_type} needs figures or names from the message, which cannot be read now",
+        )
+    return decision
+
+
+#: Answers that would be wrong if an amount, percentage or symbol in the message were overlooked.
+_NEEDS_READING: Final = frozenset(
+    {
+        ResponseType.ASK_AMOUNT,
+        ResponseType.OPEN_ACCOUNTS,
+        ResponseType.TRADES,
+        ResponseType.ACCOUNT_SETUP_REQUIRED,
+        ResponseType.DELTA,
+        ResponseType.SIZES,
+        ResponseType.ASK_CAPITAL,
+        ResponseType.DRAWDOWN,
+        ResponseType.ASK_DRAWDOWN,
+    }
+)
+
+
+def _always(action: Action, response_type: ResponseType, rationale: str) -> Row:
+    return lambda perception, protocol: Decision(action, response_type, rationale)
+
+
+def _setup(perception: Perception, protocol: Protocol) -> Decision:
+    entities, context = perception.entities, perception.context
+    appetite = {"risk_level": entities.risk_level} if entities.risk_level else {}
+    if context.has_accounts:
+        return Decision(Action.SETUP, ResponseType.ACCOUNTS_EXIST, "the accounts are open already", appetite)
+    if entities.amount is None:
+        return Decision(
+            Action.CLARIFY, ResponseType.ASK_AMOUNT, "an amount is needed to open accounts", appetite
+        )
+    amount = round(entities.amount, 2)
+    if not MIN_INVESTMENT <= amount <= 1e10:
+        return Decision(
+            Action.CLARIFY,
+            ResponseType.AMOUNT_TOO_SMALL,
+            f"the rules open accounts from {MIN_INVESTMENT:,.2f} USD",
+            {**appetite, "amount": amount},
+        )
+    return Decision(
+        Action.SETUP,
+        ResponseType.OPEN_ACCOUNTS,
+        "an amount was named and there are no accounts",
+        {**appetite, "amount": amount},
+    )
+
+
+def _week(condition: Condition) -> Row:
+    return lambda perception, protocol: Decision(
+        Action.CLASSIFY, ResponseType.WEEK_STATED, "the user classified the week", {"week": condition}
+    )
+
+
+def _classify_week(perception: Perception, protocol: Protocol) -> Decision:
+    if (week := perception.entities.week_type) is not None:
+        return _week(week)(perception, protocol)
+    return Decision(
+        Action.CLASSIFY,
+        ResponseType.WEEK_FROM_DATA,
+        "the user asks for the class; the data are looked at",
+        {"symbols": symbols_asked(perception, protocol)},
+    )
+
+
+def _outlook(perception: Perception, protocol: Protocol) -> Decision:
+    return Decision(
+        Action.OUTLOOK,
+        ResponseType.MARKET,
+        "the market is looked at by its symbols",
+        {"symbols": symbols_asked(perception, protocol)},
+    )
+
+
+def _recommend(perception: Perception, protocol: Protocol) -> Decision:
+    parameters = trade_parameters(perception)
+    if perception.context.has_accounts or "amount" in parameters:
+        return Decision(
+            Action.RECOMMEND,
+            ResponseType.TRADES,
+            "balances are known" if perception.context.has_accounts else "a capital was named",
+            parameters,
+        )
+    return Decision(
+        Action.CLARIFY,
+        ResponseType.ACCOUNT_SETUP_REQUIRED,
+        "without accounts there is no size, only what the rules would select",
+        parameters,
+    )
+
+
+def _select(perception: Perception, protocol: Protocol) -> Decision:
+    return Decision(
+        Action.SELECT,
+        ResponseType.DELTA,
+        "the rules select a delta from band and market",
+        trade_parameters(perception),
+    )
+
+
+def _size(perception: Perception, protocol: Protocol) -> Decision:
+    parameters = trade_parameters(perception)
+    if perception.context.has_accounts or "amount" in parameters:
+        return Decision(Action.SIZE, ResponseType.SIZES, "a capital is known", parameters)
+    return Decision(Action.CLARIFY, ResponseType.ASK_CAPITAL, "a size needs a capital", parameters)
+
+
+def _assess(perception: Perception, protocol: Protocol) -> Decision:
+    if perception.context.has_accounts:
+        return Decision(Action.ASSESS, ResponseType.RISK, "the accounts are known")
+    return Decision(Action.CLARIFY, ResponseType.RISK_UNKNOWN, "no portfolio of the user is known")
+
+
+def _drawdown(perception: Perception, protocol: Protocol) -> Decision:
+    """The percentage of the message counts as fall from the peak; without one the ledger's own is used."""
+    falls = [abs(each) for each in perception.entities.percentages if 0 < abs(each) < 1]
+    if falls:
+        return Decision(
+            Action.PROTECT,
+            ResponseType.DRAWDOWN,
+            "the fall was named; it counts from the peak to now",
+            {"drawdown": falls[0]},
+        )
+    if perception.context.has_accounts:
+        return Decision(Action.PROTECT, ResponseType.DRAWDOWN, "the ledger knows the fall of each account")
+    return Decision(Action.CLARIFY, ResponseType.ASK_DRAWDOWN, "neither a fall nor an account is known")
+
+
+def _adjust(perception: Perception, protocol: Protocol) -> Decision:
+    return Decision(
+        Action.ADVISE,
+        ResponseType.ADJUSTMENTS,
+        "adverse moves are measured in average true ranges",
+        {"symbols": symbols_asked(perception, protocol)},
+    )
+
+
+def _performance(perception: Perception, protocol: Protocol) -> Decision:
+    if perception.context.has_accounts:
+        return Decision(Action.REPORT, ResponseType.PERFORMANCE, "the ledger has values to report")
+    return Decision(Action.CLARIFY, ResponseType.NOTHING_TO_REPORT, "there are no accounts to report on")
+
+
+def _fork(perception: Perception, protocol: Protocol) -> Decision:
+    if not perception.context.has_accounts:
+        return Decision(Action.CLARIFY, ResponseType.SETUP_FIRST, "there are no accounts to split")
+    gen = [each for each in perception.context.accounts if each.type is AccountType.GEN_ACC]
+    best = max(gen, key=lambda each: each.surplus, default=None)
+    trigger = protocol.fork.surplus_trigger
+    if best is not None and best.surplus >= trigger:
+        return Decision(
+            Action.FORK,
+            ResponseType.FORK,
+            f"the surplus is at least {trigger:,.2f} USD",
+            {"account_id": best.account_id, "surplus": best.surplus},
+        )
+    surplus = best.surplus if best is not None else 0.0
+    return Decision(
+        Action.REPORT,
+        ResponseType.FORK_NOT_READY,
+        f"the surplus is below {trigger:,.2f} USD",
+        {"surplus": surplus, "missing": round(trigger - surplus, 2)},
+    )
+
+
+def _reinvest(perception: Perception, protocol: Protocol) -> Decision:
+    if not perception.context.has_accounts:
+        return Decision(Action.CLARIFY, ResponseType.SETUP_FIRST, "there are no accounts to reinvest in")
+    return Decision(Action.SETUP, ResponseType.REINVEST, "the ledger's rules say whether there is something")
+
+
+TABLE: Final[Mapping[Intent, Row]] = {
+    Intent.GREETING: _always(Action.RESPOND, ResponseType.WELCOME, "a greeting is answered"),
+    Intent.EXPLAIN_PROTOCOL: _always(Action.EXPLAIN, ResponseType.PROTOCOL, "the protocol is asked for"),
+    Intent.EXPLAIN_ACCOUNTS: _always(Action.EXPLAIN, ResponseType.ACCOUNTS, "the accounts are asked for"),
+    Intent.EXPLAIN_FORKING: _always(Action.EXPLAIN, ResponseType.FORKING, "splitting is asked for"),
+    Intent.SETUP_ACCOUNTS: _setup,
+    Intent.PROVIDE_PROFILE: _setup,
+    Intent.CLASSIFY_WEEK: _classify_week,
+    Intent.WEEK_GREEN: _week(Condition.GREEN),
+    Intent.WEEK_RED: _week(Condition.RED),
+    Intent.WEEK_CHOP: _week(Condition.CHOP),
+    Intent.MARKET_OUTLOOK: _outlook,
+    Intent.RECOMMEND_TRADES: _recommend,
+    Intent.SELECT_DELTA: _select,
+    Intent.SIZE_POSITION: _size,
+    Intent.ASSESS_RISK: _assess,
+    Intent.DRAWDOWN_HELP: _drawdown,
+    Intent.ADJUST_POSITIONS: _adjust,
+    Intent.ACCOUNT_ADVICE: _always(
+        Action.ADVISE, ResponseType.ACCOUNT_ADVICE, "the accounts' rules are told"
+    ),
+    Intent.CHECK_PERFORMANCE: _performance,
+    Intent.FORK_ACCOUNT: _fork,
+    Intent.REINVEST: _reinvest,
+    Intent.HELP: _always(Action.HELP, ResponseType.HELP, "help is asked for"),
+    Intent.STATUS: _always(Action.STATUS, ResponseType.STATUS, "the present state is asked for"),
+    Intent.UNKNOWN: _always(
+        Action.CLARIFY, ResponseType.SUGGESTIONS, "the message fits no intent well enough"
+    ),
+}
+
+
+def trade_parameters(perception: Perception) -> dict[str, Any]:
+    """What a message says about a trade, of what a trade is computed from."""
+    entities = perception.entities
+    found: dict[str, Any] = {
+        "symbols": entities.stock_symbols[:3],
+        "account_types": entities.account_types,
+        "option_type": entities.option_type,
+        "dte": entities.dte if entities.dte is not None and 1 <= entities.dte <= 730 else None,
+        "risk_level": entities.risk_level,
+    }
+    if entities.amount is not None and 0 < entities.amount <= 1e10:
+        found["amount"] = round(entities.amount, 2)
+    return {name: value for name, value in found.items() if value}
+
+
+def symbols_asked(perception: Perception, protocol: Protocol) -> list[str]:
+    """The symbols of the message, else the index and those of the accounts."""
+    return perception.entities.stock_symbols[:6] or ["SP500", *protocol_symbols(protocol)][:6]
+
+
+def protocol_symbols(protocol: Protocol) -> list[str]:
+    """Every symbol that an account trades, once."""
+    return list(dict.fromkeys(symbol for kind in AccountType for symbol in protocol.account(kind).symbols))
+
+
+#: What is understood without intent-detector: whole words that can mean nothing else.
+_KEYWORDS: Final = (
+    (Intent.HELP, frozenset({"help"})),
+    (Intent.STATUS, frozenset({"status"})),
+    (Intent.GREETING, frozenset({"hello", "hi", "hey", "greetings", "morning", "afternoon", "evening"})),
+)
+
+
+def keyword_intent(text: str) -> Intent:
+    """Greeting, help or status by a whole word, else unknown."""
+    words = {word.strip(".,;:!?\"'()").lower() for word in text.split()}
+    return next((intent for intent, known in _KEYWORDS if words & known), Intent.UNKNOWN)
