@@ -50,6 +50,8 @@ TEST = (
     *CHECK,
     Stage("oracles", ("-m", "tools.oracles")),
     Stage("marketdata", ("-m", "tools.marketdata", "check")),
+    Stage("language", ("-m", "tools.language", "--check", "--retrain")),
+    Stage("planted bugs", ("tests/property/planted_bugs.py",)),
     Stage("processes", (*PYTEST, "tests/processes")),
     Stage("parts", ("-m", "tools.testenv", "prepare")),
     Stage("integration", (*PYTEST, "tests/integration"), needs=("parts",)),

@@ -37,6 +37,7 @@ class Observer:
 
     created: dict[tuple[str, str], list[float]] = field(default_factory=dict)
     available: dict[tuple[str, str], float] = field(default_factory=dict)
+    there: set[tuple[str, str]] = field(default_factory=set)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def watch(self, api: Api) -> None:
@@ -47,6 +48,7 @@ class Observer:
                 metadata["namespace"],
                 metadata.get("labels", {}).get("alluse.io/component", metadata["name"]),
             )
+            (self.there.discard if event["type"] == "DELETED" else self.there.add)(key)
             if event["type"] == "ADDED":
                 self.created.setdefault(key, []).append(at)
             if event["object"].get("status", {}).get("availableReplicas"):
@@ -61,6 +63,13 @@ class Observer:
                 self.changed.clear()
                 await self.changed.wait()
         return max(self.available[key] for key in wanted)
+
+    async def until_gone(self, namespaces: list[str]) -> None:
+        """Wait for the end of a teardown, lest the next round is measured beside it."""
+        async with asyncio.timeout(START_SECONDS):
+            while any(namespace in namespaces for namespace, _ in self.there):
+                self.changed.clear()
+                await self.changed.wait()
 
     async def until_created_again(self, key: tuple[str, str]) -> float:
         async with asyncio.timeout(30):
@@ -110,19 +119,6 @@ async def make_namespaces(api: Api, prefix: str, count: int) -> list[str]:
     return names
 
 
-async def until_gone(api: Api, namespaces: list[str]) -> None:
-    """Wait for the end of a teardown, lest the next round is measured beside it."""
-    async with asyncio.timeout(START_SECONDS):
-        for namespace in namespaces:
-            for path in (
-                f"/apis/alluse.io/v1alpha1/namespaces/{namespace}/allusesystems",
-                f"/api/v1/namespaces/{namespace}/pods",
-                f"/apis/apps/v1/namespaces/{namespace}/replicasets",
-            ):
-                while (await api.get(path))["items"]:
-                    await asyncio.sleep(0.2)
-
-
 async def heal(api: Api, observer: Observer, namespace: str, deployment: str, component: str) -> float:
     """Delete a Deployment; seconds until it is there again."""
     started = time.monotonic()
@@ -162,7 +158,7 @@ async def start_by_operator(kubeconfig: str, operator: OperatorProcess, prefix: 
         requests = await operator.requests() - before
         healed = await heal(api, observer, namespaces[0], "s-market-analyzer", "market-analyzer")
         await asyncio.gather(*(api.delete(f"{path}/s") for path in paths))
-        await until_gone(api, namespaces)
+        await observer.until_gone(namespaces)
         gaps = tuple(gap for namespace in namespaces for gap in observer.gaps(namespace))
         return Start(seconds, gaps, requests, healed)
 
