@@ -15,6 +15,15 @@ demo: ## A cluster with the 16 components running on it (CONTEXT=name uses a clu
 demo-down: ## Remove all that `make demo` made, and only that
 	@$(PYTHON) -m tools.demo down $(if $(CONTEXT),--context $(CONTEXT)) $(ARGS)
 
+.PHONY: chat workflows
+TALK = $(if $(CONTEXT),$(BIN)/python -m alluse.client $(1) --context $(CONTEXT),$(PYTHON) -m tools.cluster run --name alluse-demo $(BIN)/python -m alluse.client $(1)) -n alluse
+
+chat: install ## Talk to the agent on the demo's cluster (ARGS='"a question"' asks once)
+	@$(call TALK,chat) $(ARGS)
+
+workflows: install ## Run onboarding, trading, risk and optimisation on it, each step with its time
+	@$(call TALK,run) all $(ARGS)
+
 ##@ Work on it
 .PHONY: install check test bench format generate verify lock
 install: .venv/.installed ## Create .venv from the hash-locked requirements

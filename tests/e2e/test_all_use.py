@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -115,3 +117,36 @@ def test_the_printed_columns_tell_the_story(kube: Kube, started: str) -> None:
         :5
     ] == ["NAME", "READY", "STATUS", "ENV", "VERSION"]
     assert row.split()[:4] == [SYSTEM, "16/16", "Running", "development"]
+
+
+def client(kube: Kube, namespace: str, *arguments: str) -> str:
+    """The terminal client, as a person runs it; what it printed."""
+    where = ["--kubectl", str(kube.kubectl_path), "--kubeconfig", str(kube.kubeconfig)]
+    where += ["--namespace", namespace, "--system", SYSTEM]
+    command = [sys.executable, "-m", "alluse.client", arguments[0], *where, *arguments[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_four_workflows_run_between_the_pods(kube: Kube, started: str) -> None:
+    kube.wait(
+        "a system that is well by its own account",
+        lambda: (
+            get(kube, started, "health-monitor", "/v1/health")["overall_status"] in ("healthy", "degraded")
+        ),
+        90,
+        started,
+    )
+    said = client(kube, started, "run", "all")
+    assert said.count("met their requirement") == 4
+    assert "FAILED" not in said
+
+
+def test_a_conversation_goes_on_when_the_agents_pod_is_replaced(kube: Kube, started: str) -> None:
+    client(kube, started, "chat", "--user", "survivor", "I'm moderate and I have an $80,000 account")
+    before = pod(kube, SYSTEM, "enhanced-agent", started)
+    kube.kubectl("delete", "pod", before["metadata"]["name"], "-n", started, "--wait=true")
+    kube.kubectl("rollout", "status", f"deployment/{SYSTEM}-enhanced-agent", "-n", started, "--timeout=60s")
+
+    assert "80,000.00 USD" in client(kube, started, "chat", "--user", "survivor", "How am I doing?")

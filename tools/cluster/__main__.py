@@ -59,7 +59,12 @@ def _run_with(arguments: argparse.Namespace) -> int:
     """Replace this process by a client of the cluster."""
     cluster = _existing(Progress("run"), arguments.name)
     command = [str(cluster.programs.get(arguments.command[0], arguments.command[0])), *arguments.command[1:]]
-    os.execvpe(command[0], command, {**os.environ, **cluster.environment()})  # noqa: S606 - as typed
+    found_first = [str(Path(program).parent) for program in cluster.programs.values()]
+    path = os.pathsep.join(
+        dict.fromkeys([*found_first, *os.environ.get("PATH", os.defpath).split(os.pathsep)])
+    )
+    environment = {**os.environ, **cluster.environment(), "PATH": path}
+    os.execvpe(command[0], command, environment)  # noqa: S606 - as typed
 
 
 def _control_plane(arguments: argparse.Namespace) -> int:
