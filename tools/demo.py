@@ -206,8 +206,10 @@ def _farewell(progress: Progress, target: Target, status: follow.Object) -> None
     print(
         f"\n$ kubectl get allusesystems -A\n{listing}\n{follow.table(status)}\n\n"
         f"How long it took:\n{progress.summary()}\n\n"
-        f"Try next:\n  make chat          # talk to the agent\n  make workflows     # onboarding, trading, risk, "
-        f"optimisation, each step with its time\n{settings}"
+        "Try next:\n"
+        "  make chat          # talk to the agent\n"
+        "  make workflows     # onboarding, trading, risk, optimisation, each step with its time\n"
+        f"{settings}"
         f"  kubectl{option} describe allusesystem {SYSTEM} -n {SYSTEM_NAMESPACE}\n"
         f"  kubectl{option} top pods -n {SYSTEM_NAMESPACE}\n"
         f"  kubectl{option} delete deployment -n {SYSTEM_NAMESPACE} -l alluse.io/component=position-sizer"
