@@ -8,6 +8,7 @@ processes.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 from pathlib import Path
@@ -63,7 +64,11 @@ class Lives:
             for task in left:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+            # Streams that Kopf has left in mid-air are closed by the collector, which needs the loop to be there.
+            gc.collect()
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            for _ in range(5):
+                self._loop.run_until_complete(asyncio.sleep(0))
             self._loop.close()
 
     async def _live(self) -> None:
@@ -94,8 +99,6 @@ class Lives:
             task.cancel()
         await asyncio.gather(living, dying, return_exceptions=True)
         await client.close()
-        # Connections that were cut under TLS or keep-alive need a turn of the loop to be closed.
-        await asyncio.sleep(0)
         self._proxy.close_line(line)
         if living in done and (error := living.exception()) is not None:
             raise error

@@ -52,13 +52,15 @@ def configure(level: str, form: str) -> None:
 
 
 class _OneOfMany(logging.Filter):
-    """Lets Kopf's failed attempts through once in a while."""
+    """Lets Kopf's failed attempts through once in a while, and not the same end of it by each of its streams."""
 
     def __init__(self) -> None:
         super().__init__()
         self._quiet_until = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "asyncio" and "/kopf/" in str(record.args or record.msg):
+            return False
         if not (record.name.startswith("kopf") and str(record.msg).startswith("Request attempt")):
             return True
         now = time.monotonic()

@@ -49,6 +49,7 @@ class Supervisor:
         self._registry = build_registry(mirror, wake, self._log_in)
         self._endpoint = endpoint
         self._sessions: list[aiohttp.ClientSession] = []
+        self._stopping = False
         self._namespaces = namespaces
         self._identity = identity
         self._ages = ages
@@ -92,6 +93,8 @@ class Supervisor:
 
     async def _log_in(self) -> kopf.AiohttpSession:
         """A session whose streams are listened to, with the credentials as they are now."""
+        if self._stopping:
+            raise kopf.LoginError("the watching part is being stopped")
         endpoint = await self._endpoint()
         session = watch_session(endpoint, self._ages)
         self._sessions.append(session)
@@ -99,6 +102,7 @@ class Supervisor:
 
     async def _run_once(self) -> BaseException | str | None:
         """One life of Kopf; None: it was asked to stop, otherwise what ended it."""
+        self._stopping = False
         tasks = await kopf.spawn_tasks(
             registry=self._registry,
             settings=build_settings(),
@@ -115,6 +119,7 @@ class Supervisor:
             done, _ = await asyncio.wait({asked, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asked.cancel()
+            self._stopping = True
             try:
                 await _stop(tasks)
             finally:

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from tools import testenv
 from tools.cluster.controlplane import ControlPlane
 
 from apiserver import ApiServer
 from fault_proxy import FaultProxy
+from simulated import simulated_plane
 from watching import Watcher
 
 _numbers = itertools.count(1)
@@ -18,12 +18,8 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    plane = testenv.start_control_plane(tmp_path_factory.mktemp("simulated"), simulated=True)
-    try:
-        ApiServer(plane).install_definition()
+    with simulated_plane(tmp_path_factory.mktemp("simulated")) as plane:
         yield plane
-    finally:
-        plane.stop()
 
 
 @pytest.fixture

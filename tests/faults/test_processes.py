@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tools import testenv
 from tools.cluster.controlplane import ControlPlane
 
 import specs
@@ -19,6 +18,7 @@ from alluse_operator.cluster.kinds import DEPLOYMENT, POD, SERVICE
 from apiserver import ApiServer
 from fault_proxy import FaultProxy
 from operators import OperatorProcess
+from simulated import simulated_plane
 from watching import Watcher
 
 Start = Callable[[], tuple[OperatorProcess, int]]
@@ -99,12 +99,8 @@ def test_a_frozen_leader_writes_nothing_after_another_has_taken_over(
 
 @pytest.fixture
 def own_plane(tmp_path: Path) -> Iterator[ControlPlane]:
-    plane = testenv.start_control_plane(tmp_path / "plane", simulated=True)
-    try:
-        ApiServer(plane).install_definition()
+    with simulated_plane(tmp_path / "plane") as plane:
         yield plane
-    finally:
-        plane.stop()
 
 
 def test_an_api_server_that_is_away(own_plane: ControlPlane, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tools import testenv
 from tools.cluster.controlplane import ControlPlane
 
 import specs
@@ -15,6 +14,7 @@ from alluse_operator.api import names
 from alluse_operator.cluster.kinds import CLAIM, DEPLOYMENT, POD, SERVICE
 from apiserver import ApiServer
 from operators import OperatorProcess
+from simulated import simulated_plane
 from watching import Watcher
 
 _numbers = itertools.count(1)
@@ -22,12 +22,8 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    plane = testenv.start_control_plane(tmp_path_factory.mktemp("simulated"), simulated=True)
-    try:
-        ApiServer(plane).install_definition()
+    with simulated_plane(tmp_path_factory.mktemp("simulated")) as plane:
         yield plane
-    finally:
-        plane.stop()
 
 
 @pytest.fixture(scope="module")

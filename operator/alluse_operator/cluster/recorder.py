@@ -96,10 +96,7 @@ class Recorder:
             self._something.clear()
             while self._pending:
                 name = next(iter(self._pending))
-                pending = self._pending.pop(name)
-                if not self._leading():
-                    continue
-                await self._send_patiently(name, pending)
+                await self._send_patiently(name, self._pending.pop(name))
 
     def forget(self, uid: str) -> None:
         """The system is gone."""
@@ -107,6 +104,8 @@ class Recorder:
 
     async def _send_patiently(self, name: str, pending: _Pending) -> None:
         for attempt in range(ATTEMPTS):
+            if not self._leading():
+                return
             try:
                 await self._send(name, pending)
             except ApiError as error:
