@@ -40,7 +40,7 @@ CHECK = (
     Stage("generated", ("-m", "tools.generate", "--check")),
     Stage(
         "unit",
-        (*PYTEST, "tests/unit", "tests/components", "tests/golden"),
+        (*PYTEST, "-n", "auto", "tests/unit", "tests/components", "tests/golden"),
         environment={"HYPOTHESIS_PROFILE": "check"},
     ),
     Stage("property", (*PYTEST, "tests/property"), environment={"HYPOTHESIS_PROFILE": "check"}),

@@ -160,7 +160,8 @@ async def test_many_errors_raise_one_alarm(tmp_path: Path) -> None:
         await send(it, *[record("the twentieth", level="ERROR")] * 30)
         await send(it, *[record(level="ERROR")] * 30)
         await until(lambda: alarms, "the alarm arrives")
-    (alarm,) = alarms
+    # Stopping right after the delivery may deliver it once more, with the same id: at least once.
+    (alarm,) = {alarm["id"]: alarm for alarm in alarms}.values()
     assert alarm["type"] == "com.alluse.log.error_burst.v1"
     assert alarm["data"]["component"] == "market-analyzer"
     assert alarm["data"]["count"] == 20
