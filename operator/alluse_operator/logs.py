@@ -52,7 +52,7 @@ def configure(level: str, form: str) -> None:
 
 
 class _OneOfMany(logging.Filter):
-    """Lets Kopf's failed attempts through once in a while, and not the same end of it by each of its streams."""
+    """Lets Kopf's failed attempts through once in a while, and not the same end by each of its streams."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -42,6 +42,10 @@ def made_once(proxy: FaultProxy) -> None:
     assert {ref: count for ref, count in counts.items() if count > 1} == {}
 
 
+def reopened(proxy: FaultProxy) -> bool:
+    return min(collections.Counter(r.path for r in list(proxy.seen) if r.watch).values()) >= 2
+
+
 def test_all_writes_fail_for_a_while(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) -> None:
     began = time.monotonic()
     over = began + 8
@@ -97,8 +101,7 @@ def test_streams_from_which_nothing_comes(proxy: FaultProxy, watcher: Watcher, t
         watcher.create(specs.chain("first", "second", "third"))
         watcher.until_ready(seconds=75)
         assert lives.count == 1
-    watches = collections.Counter(r.path for r in proxy.seen if r.watch)
-    assert min(watches.values()) >= 2, watches
+        watcher.until(lambda: reopened(proxy), "the watches are opened anew")
     made_once(proxy)
 
 

@@ -80,6 +80,8 @@ def test_a_frozen_leader_writes_nothing_after_another_has_taken_over(
     second, second_line = start()
     watcher.create(specs.chain("first", "second"))
     watcher.until_ready()
+    # What is on its way in the very moment of the freeze would arrive late; so wait for the last word.
+    watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "it is told")
     os.kill(first.pid, signal.SIGSTOP)
     try:
         second.wait_until_leading()
