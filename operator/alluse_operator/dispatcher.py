@@ -47,6 +47,8 @@ class Pace:
     backoff_max: timedelta = timedelta(seconds=5)
     shortest: timedelta = timedelta(seconds=0.05)
     """A pass that asks for its successor gets it no sooner than this."""
+    spacing: timedelta = timedelta(seconds=0.02)
+    """From the beginning of one pass to that of the next: a burst of events leads to few passes."""
 
     def backoff(self, failures: int) -> float:
         """Seconds after so many failures in a row, with jitter: between half and the whole of the nominal
@@ -155,7 +157,10 @@ class Dispatcher:
                 async with asyncio.timeout(pause):
                     await slot.woken.wait()
             except TimeoutError:
-                pass
+                continue
+            spacing = self._pace.spacing.total_seconds() - (loop.time() - started)
+            if spacing > 0:
+                await asyncio.sleep(spacing)
 
     async def _pass(self, key: Key) -> Next:
         """One pass; whatever it raises becomes a failed one."""

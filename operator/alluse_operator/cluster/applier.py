@@ -148,17 +148,22 @@ class Applier:
         for action in applies:
             lanes.setdefault(action.component, []).append(action)
         starting = [lane for lane in lanes.values() if any(_is_workload(action) for action in lane)]
-        for results in await self._all(self._lane(key, identity, lane) for lane in starting):
-            outcomes += results
         rest = deque(action for lane in lanes.values() if lane not in starting for action in lane)
-        limit = max(len(rest) - PARALLEL, 0)
+        at_least = min(len(rest), PARALLEL)
+        begun = 0
 
         async def drain() -> None:
             # At least one batch in each pass, so that a busy cluster cannot starve it.
-            while rest and not (len(rest) <= limit and woken()):
-                action = rest.popleft()
-                outcomes.append(await self._carry_out(key, identity, action))
+            nonlocal begun
+            while rest and (begun < at_least or not woken()):
+                begun += 1
+                outcomes.append(await self._carry_out(key, identity, rest.popleft()))
 
+        async def start(lane: Sequence[Apply]) -> None:
+            outcomes.extend(await self._lane(key, identity, lane))
+
+        free = max(PARALLEL - sum(map(len, starting)), 1)
+        await self._all([*map(start, starting), *(drain() for _ in range(min(free, len(rest))))])
         await self._all(drain() for _ in range(min(PARALLEL, len(rest))))
         return bool(rest)
 

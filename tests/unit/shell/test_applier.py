@@ -91,12 +91,10 @@ def test_the_finalizer_comes_first_and_what_a_workload_stands_on_before_it() -> 
             apply("ConfigMap", "early"),
             SetFinalizer(),
         )
-        assert bench.sent() == [
-            "APPLY AllUseSystem/demo",
-            "APPLY ConfigMap/early",
-            "APPLY Deployment/early",
-            "APPLY ConfigMap/late",
-        ]
+        sent = bench.sent()
+        assert sent[0] == "APPLY AllUseSystem/demo"
+        assert sent.index("APPLY ConfigMap/early") < sent.index("APPLY Deployment/early")
+        assert "APPLY ConfigMap/late" in sent
         assert all(outcome.ok for outcome in applied.outcomes)
         assert not applied.again
 

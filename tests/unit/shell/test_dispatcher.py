@@ -50,6 +50,28 @@ def test_passes_of_one_system_never_overlap_and_a_wake_during_a_pass_leads_to_on
     virtual_time.run(scenario())
 
 
+def test_a_burst_of_events_leads_to_few_passes_and_the_first_to_one_at_once() -> None:
+    async def scenario() -> None:
+        passes: list[float] = []
+
+        async def reconcile(key: Key) -> Next:
+            passes.append(now())
+            return Next()
+
+        dispatcher = make(reconcile)
+        dispatcher.start([KEY])
+        await asyncio.sleep(1)
+        for _ in range(100):
+            dispatcher.wake(KEY)
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(1)
+        assert passes[1] == 1.0
+        assert 5 <= len(passes) - 1 <= 7
+        await dispatcher.stop()
+
+    virtual_time.run(scenario())
+
+
 def test_systems_do_not_wait_for_each_other() -> None:
     async def scenario() -> None:
         seen: list[Key] = []
