@@ -48,7 +48,9 @@ class Pace:
     shortest: timedelta = timedelta(seconds=0.05)
     """A pass that asks for its successor gets it no sooner than this."""
     spacing: timedelta = timedelta(seconds=0.02)
-    """From the beginning of one pass to that of the next: a burst of events leads to few passes."""
+    """From the beginning of one pass to that of the next, for each system that has something to do: a burst of
+    events leads to few passes, and many systems at once to no more passes in all.
+    """
 
     def backoff(self, failures: int) -> float:
         """Seconds after so many failures in a row, with jitter: between half and the whole of the nominal
@@ -66,7 +68,7 @@ class _Slot:
     """One system's worker."""
 
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    waiting: bool = False
+    running: bool = False
     task: asyncio.Task[None] | None = None
 
 
@@ -137,7 +139,9 @@ class Dispatcher:
             slot.woken.clear()
             self._metrics.queue.set(sum(1 for other in self._slots.values() if other.woken.is_set()))
             started = loop.time()
+            slot.running = True
             after = await self._pass(key)
+            slot.running = False
             self._metrics.reconcile_seconds.observe(loop.time() - started)
             if after.gone:
                 if not slot.woken.is_set():
@@ -158,7 +162,8 @@ class Dispatcher:
                     await slot.woken.wait()
             except TimeoutError:
                 continue
-            spacing = self._pace.spacing.total_seconds() - (loop.time() - started)
+            active = sum(1 for other in self._slots.values() if other.woken.is_set() or other.running)
+            spacing = self._pace.spacing.total_seconds() * max(active, 1) - (loop.time() - started)
             if spacing > 0:
                 await asyncio.sleep(spacing)
 

@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 #: Writes of one pass at a time, and of the whole process.
 PARALLEL = 8
 PARALLEL_IN_ALL = 24
+#: Without these a pod cannot be made, or would run without its rules; they come before the workload.
+NEEDED_BY_PODS = frozenset({"ServiceAccount", "ConfigMap", "NetworkPolicy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,9 @@ class Applier:
         for action in applies:
             lanes.setdefault(action.component, []).append(action)
         starting = [lane for lane in lanes.values() if any(_is_workload(action) for action in lane)]
-        rest = deque(action for lane in lanes.values() if lane not in starting for action in lane)
+        # What the workloads to come will need first, so that their gates cost one write each.
+        waiting = [action for lane in lanes.values() if lane not in starting for action in lane]
+        rest = deque(sorted(waiting, key=lambda action: action.ref.kind not in NEEDED_BY_PODS))
         at_least = min(len(rest), PARALLEL)
         begun = 0
 
@@ -168,15 +172,15 @@ class Applier:
         return bool(rest)
 
     async def _lane(self, key: Key, identity: Identity, lane: Sequence[Apply]) -> list[Outcome]:
-        """A component's objects: the workload last, and only if what it stands on is there."""
+        """A component's objects: what its pods need to run and to run safely, the workload, and the rest."""
         limit = asyncio.Semaphore(PARALLEL)
 
         async def one(action: Apply) -> Outcome:
             async with limit:
                 return await self._carry_out(key, identity, action)
 
-        supporting = [action for action in lane if not _is_workload(action)]
-        outcomes = list(await self._all(one(action) for action in supporting))
+        needed = [action for action in lane if action.ref.kind in NEEDED_BY_PODS]
+        outcomes = list(await self._all(one(action) for action in needed))
         failed = next((outcome for outcome in outcomes if not outcome.ok), None)
         for action in lane:
             if not _is_workload(action):
@@ -184,9 +188,10 @@ class Applier:
             if failed is None:
                 outcomes.append(await one(action))
             else:
-                error = f"{action.ref} waits for its supporting objects: {failed.error}"
+                error = f"{action.ref} waits for what its pods need: {failed.error}"
                 outcomes.append(Outcome(action, error, failed.transient))
-        return outcomes
+        others = [action for action in lane if action not in needed and not _is_workload(action)]
+        return outcomes + await self._all(one(action) for action in others)
 
     async def _all(self, work: Any) -> list[Any]:
         """Run together; the first loss of leadership ends all of it."""

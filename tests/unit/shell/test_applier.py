@@ -101,6 +101,15 @@ def test_the_finalizer_comes_first_and_what_a_workload_stands_on_before_it() -> 
     virtual_time.run(scenario())
 
 
+def test_a_service_does_not_hold_up_the_workload() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.carry_out(apply("Service", "a"), apply("Deployment", "a"), apply("NetworkPolicy", "a"))
+        assert bench.sent() == ["APPLY NetworkPolicy/a", "APPLY Deployment/a", "APPLY Service/a"]
+
+    virtual_time.run(scenario())
+
+
 def test_nothing_is_made_when_the_finalizer_cannot_be_set() -> None:
     async def scenario() -> None:
         bench = Bench()
@@ -122,7 +131,7 @@ def test_a_workload_waits_for_its_supporting_objects() -> None:
         errors = {outcome.action.ref.kind: outcome for outcome in applied.outcomes}  # type: ignore[union-attr]
         assert errors["ConfigMap"].error == "spec.x: bad"
         assert not errors["ConfigMap"].transient
-        assert "waits for its supporting objects: spec.x: bad" in (errors["Deployment"].error or "")
+        assert "waits for what its pods need: spec.x: bad" in (errors["Deployment"].error or "")
 
     virtual_time.run(scenario())
 

@@ -206,8 +206,8 @@ def test_pods_are_asked_spread_over_the_period() -> None:
         asked: list[float] = []
         scripted(prober, iter([GOOD] * 10_000), asked)
         prober.aim(KEY, [replace(TARGET, pod_uid=f"pod-{number}") for number in range(60)])
-        await asyncio.sleep(2.99)
-        assert len(asked) == 60
+        await asyncio.sleep(3)
+        assert 60 <= len(asked) <= 61
         assert (
             max(sum(1 for at in asked if second <= at < second + 0.5) for second in (0, 0.5, 1, 1.5, 2, 2.5))
             < 30
