@@ -61,7 +61,7 @@ def test_what_waits_is_named_with_time_and_deadline_everywhere_a_person_looks(
         lambda: next((text for text in [kube.kubectl("describe", "allusesystem", "held", "-n", namespace)] if "WaitingForDependency" in text), None),
         20, namespace,
     )  # fmt: skip
-    assert "store" in described.split("WaitingForDependency", 1)[1]
+    assert f"store until {edge['deadline']}" in described.split("WaitingForDependency", 1)[1]
     assert "store" in kube.kubectl("get", "allusesystem", "held", "-n", namespace, "-o", "wide")
 
     remove(kube, pod(kube, "held", "store", namespace), "/tmp/closed")

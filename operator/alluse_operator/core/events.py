@@ -17,6 +17,7 @@ from alluse_operator.api.status import (
     ComponentStatus,
     ConditionStatus,
     SystemState,
+    format_time,
 )
 from alluse_operator.core.objects import WORKLOAD_KINDS
 from alluse_operator.core.observed import PreviousStatus
@@ -206,7 +207,7 @@ _STATE_EVENTS: Mapping[ComponentState, EventReason] = {
 def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Iterator[Event]:
     rows = after.components or ()
     healthy: list[str] = []
-    waiting: list[str] = []
+    waiting: list[ComponentStatus] = []
     for row in rows:
         old = before.components.get(row.name)
         if old is not None and old.state is row.state and not _new_reason(old.reason, row):
@@ -216,7 +217,7 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
                 seconds = f" ({row.start_seconds} s)" if row.start_seconds is not None else ""
                 healthy.append(f"{row.name}{seconds}")
             case ComponentState.WAITING if row.waiting_for:
-                waiting.append(f"{row.name} for {', '.join(wait.name for wait in row.waiting_for)}")
+                waiting.append(row)
             case ComponentState.BLOCKED if row.reason == ComponentReason.DEPENDENCY_DEADLINE_EXCEEDED:
                 yield Event(EventReason.DEPENDENCY_DEADLINE_EXCEEDED, f"{row.name} {row.message}", row.name)
             case ComponentState.UNHEALTHY if row.reason == ComponentReason.RECOVERY_BUDGET_EXHAUSTED:
@@ -227,11 +228,25 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
             case _:
                 pass
     yield from _together_rows(EventReason.COMPONENT_HEALTHY, "healthy", healthy)
-    yield from _together_rows(EventReason.WAITING_FOR_DEPENDENCY, "waiting", waiting)
+    if waiting:
+        component = waiting[0].name if len(waiting) == 1 else ""
+        yield Event(EventReason.WAITING_FOR_DEPENDENCY, f"waiting: {'; '.join(_waits(waiting))}", component)
     here = {row.name for row in rows}
     for name, old in before.components.items():
         if name not in here and after.components is not None and old.state is ComponentState.STOPPING:
             yield Event(EventReason.COMPONENT_REMOVED, f"{name} is gone", name)
+
+
+def _waits(rows: Sequence[ComponentStatus]) -> Iterator[str]:
+    """Who waits for whom, and until when; those that wait for the same together."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        waits = row.waiting_for or ()
+        deadline = max((format_time(wait.deadline) for wait in waits if wait.deadline), default="")
+        together.setdefault((", ".join(wait.name for wait in waits), deadline), []).append(row.name)
+    for (dependencies, deadline), names in together.items():
+        until = f" until {deadline}" if deadline else ""
+        yield f"{', '.join(names)} for {dependencies}{until}"
 
 
 def _new_reason(old: str, row: ComponentStatus) -> bool:

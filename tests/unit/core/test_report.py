@@ -87,6 +87,17 @@ def test_the_first_status_is_complete() -> None:
     assert wait["deadline"] == "2026-01-05T09:02:00Z"
 
 
+def test_who_waits_is_told_with_the_deadline_and_once_for_those_that_wait_for_the_same() -> None:
+    web = make_component("web", dependencies=(Dependency("config"),))
+    api = make_component("api", dependencies=(Dependency("config"),))
+    system = make_system(CONFIG, api, web)
+    cluster = ModelCluster(system, system)
+    passed = cluster.reconcile()
+    assert passed is not None
+    (note,) = [e.note for e in passed.report.events if e.reason.value == "WaitingForDependency"]
+    assert note == "waiting: api, web for config until 2026-01-05T09:02:00Z"
+
+
 def test_a_running_system_is_ready_and_quiet() -> None:
     cluster = ModelCluster(SHOP, SHOP)
     told = reasons(run(cluster))
