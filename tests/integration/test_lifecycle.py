@@ -52,7 +52,7 @@ def writes(operator: OperatorProcess) -> float:
 
 
 def never_scheduled(spec: specs.Spec) -> specs.Spec:
-    return {**spec, "resources": {"requests": {"cpu": "900"}, "limits": {"cpu": "900"}}}
+    return {**spec, "resources": {"requests": {"cpu": "90000"}, "limits": {"cpu": "90000"}}}
 
 
 def test_a_system_starts_in_order_runs_and_goes_without_a_trace(

@@ -48,8 +48,10 @@ log = logging.getLogger(__name__)
 #: Writes of one pass at a time, and of the whole process.
 PARALLEL = 8
 PARALLEL_IN_ALL = 24
-#: Without these a pod cannot be made, or would run without its rules; they come before the workload.
-NEEDED_BY_PODS = frozenset({"ServiceAccount", "ConfigMap", "NetworkPolicy"})
+#: Without these a pod cannot be made, would run without its rules, or could not be reached (the name of its
+#: Service
+#: may be somebody else's); they come before the workload.
+NEEDED_BY_PODS = frozenset({"ServiceAccount", "ConfigMap", "NetworkPolicy", "Service"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,11 +101,17 @@ def test_the_finalizer_comes_first_and_what_a_workload_stands_on_before_it() -> 
     virtual_time.run(scenario())
 
 
-def test_a_service_does_not_hold_up_the_workload() -> None:
+def test_a_disruption_budget_does_not_hold_up_the_workload() -> None:
     async def scenario() -> None:
         bench = Bench()
-        await bench.carry_out(apply("Service", "a"), apply("Deployment", "a"), apply("NetworkPolicy", "a"))
-        assert bench.sent() == ["APPLY NetworkPolicy/a", "APPLY Deployment/a", "APPLY Service/a"]
+        await bench.carry_out(
+            apply("PodDisruptionBudget", "a"), apply("Deployment", "a"), apply("NetworkPolicy", "a")
+        )
+        assert bench.sent() == [
+            "APPLY NetworkPolicy/a",
+            "APPLY Deployment/a",
+            "APPLY PodDisruptionBudget/a",
+        ]
 
     virtual_time.run(scenario())
 
