@@ -11,6 +11,7 @@ A line that is cut forwards nothing any more: to the cluster, whoever used it is
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import ssl
 import threading
@@ -193,6 +194,13 @@ class FaultProxy:
             await line.runner.cleanup()
         if self._session is not None:
             await self._session.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        gc.collect()
+        # Connections under TLS, and those that were aborted, end in the next turns of the loop.
+        await asyncio.sleep(0.1)
 
     async def _open_line(self) -> int:
         number = len(self._lines)

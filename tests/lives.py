@@ -67,8 +67,7 @@ class Lives:
             # Streams that Kopf has left in mid-air are closed by the collector, which needs the loop to be there.
             gc.collect()
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            for _ in range(5):
-                self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.run_until_complete(asyncio.sleep(0.1))
             self._loop.close()
 
     async def _live(self) -> None:
