@@ -200,7 +200,11 @@ class Applier:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one) for one in work]
-        except* NotLeading as lost:
+        except ExceptionGroup as failed:
+            # Not `except*`: Python 3.11 before its patch releases wraps what is raised in such a block.
+            lost, others = failed.split(NotLeading)
+            if lost is None or others is not None:
+                raise
             raise NotLeading(str(lost.exceptions[0])) from None
         return [task.result() for task in tasks]
 
