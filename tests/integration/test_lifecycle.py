@@ -270,6 +270,8 @@ def test_nothing_is_written_at_rest(operator: OperatorProcess, watcher: Watcher)
     """The Lease's renewals apart."""
     watcher.create(specs.chain("first", "second", "third"))
     watcher.until_ready()
+    # The last thing that a start writes; Events follow the status in their own time.
+    watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "the start is told")
     versions = {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for _, obj in watcher.children()}
     resource = watcher.get()
     assert resource is not None
