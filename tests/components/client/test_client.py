@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import readline
 import stat
 import sys
 from collections.abc import Iterator
@@ -107,7 +108,6 @@ def test_a_turn_that_fails_is_explained_and_the_conversation_goes_on(
 
 
 def test_the_history_outlives_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readline = pytest.importorskip("readline")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     path = chat.history_file()
     readline.clear_history()
