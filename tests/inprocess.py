@@ -136,6 +136,7 @@ async def component(
     config: Mapping[str, Any] | None = None,
     environment: str = "test",
     variables: Mapping[str, str] | None = None,
+    faults: bool = False,
     ready: bool = True,
 ) -> AsyncIterator[Component]:
     """Run a service with its state below `directory`; `config` is the ConfigMap by dotted key.
@@ -154,6 +155,7 @@ async def component(
         config_dir=place / "config",
         state_dir=place / "state",
         variables=variables or {},
+        faults=faults,
     )
     shared = system or System()
     out = io.StringIO()

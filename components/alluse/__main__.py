@@ -12,6 +12,7 @@ from pathlib import Path
 
 from alluse.runtime import lean  # noqa: F401  first, because it acts on what is imported after it
 from alluse.runtime.errors import StartError
+from alluse.runtime.faults import EXIT_CODE, must_exit
 from alluse.runtime.identity import Identity
 from alluse.runtime.loading import load_service
 from alluse.runtime.server import serve
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _serve(identity: Identity) -> int:
+    if identity.takes_faults and must_exit(identity.state_dir):
+        print("fault injected: exit", file=sys.stderr)
+        return EXIT_CODE
     try:
         asyncio.run(serve(identity, load_service(identity.facts)))
     except OSError as error:

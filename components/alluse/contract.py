@@ -41,6 +41,9 @@ ENV_PORT: Final = "ALLUSE_PORT"
 ENV_HOST: Final = "ALLUSE_HOST"
 #: JSON object component -> base URL; overrides the service prefix for the peers it names.
 ENV_PEERS: Final = "ALLUSE_PEERS"
+#: `enabled` makes the component take `POST /admin/fault` in every environment.
+ENV_FAULTS: Final = "ALLUSE_FAULTS"
+FAULTS_ENABLED: Final = "enabled"
 ENV_POD_NAME: Final = "POD_NAME"
 ENV_POD_NAMESPACE: Final = "POD_NAMESPACE"
 ENV_POD_IP: Final = "POD_IP"

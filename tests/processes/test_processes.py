@@ -78,7 +78,7 @@ def test_a_stop_in_the_middle_of_the_start(cluster: Cluster, number: signal.Sign
 def test_a_component_that_hangs_does_not_answer(cluster: Cluster) -> None:
     victim = cluster.start("alert-manager")
     victim.wait_ready()
-    assert victim.request("POST", "/admin/fault", {"kind": "hang", "seconds": 300})[0] == 202
+    assert victim.request("POST", "/admin/fault", {"fault": "hang", "seconds": 300})[0] == 202
     wait_for(lambda: victim.status("/health/live", timeout_s=1.0) == 0, "it hangs", 10)
     victim.process.send_signal(signal.SIGTERM)
     with pytest.raises(Exception, match="timed out"):
@@ -86,18 +86,24 @@ def test_a_component_that_hangs_does_not_answer(cluster: Cluster) -> None:
     victim.kill()
 
 
-def test_a_component_that_crashes_ends_with_its_own_code(cluster: Cluster) -> None:
+def test_an_exit_loop_lasts_over_its_starts_and_ends(cluster: Cluster) -> None:
     victim = cluster.start("alert-manager")
     victim.wait_ready()
-    assert victim.request("POST", "/admin/fault", {"kind": "crash"})[0] == 202
-    assert victim.process.wait(10) == 70
+    fault = {"fault": "exit", "seconds": 3600, "loop": True}
+    assert victim.request("POST", "/admin/fault", fault)[0] == 202
+    assert victim.process.wait(10) == 1
+    again = cluster.start("alert-manager")
+    assert again.process.wait(20) == 1
+    assert "fault injected: exit" in again.log
+    (again.state / "fault-exit-until").write_text("0")
+    cluster.start("alert-manager").wait_ready()
 
 
-def test_faults_need_test_mode(tmp_path: Path) -> None:
-    with Cluster(tmp_path, {"ALL_USE_ENV": "production"}) as cluster:
+def test_faults_must_be_enabled(tmp_path: Path) -> None:
+    with Cluster(tmp_path, {"ALL_USE_ENV": "production", "ALLUSE_FAULTS": ""}) as cluster:
         safe = cluster.start("alert-manager")
         safe.wait_ready()
-        assert safe.request("POST", "/admin/fault", {"kind": "crash"})[0] == 403
+        assert safe.request("POST", "/admin/fault", {"fault": "exit"})[0] == 404
         safe.stop()
 
 

@@ -57,7 +57,7 @@ class Route:
 
     def __init__(self, endpoint: Endpoint, system: bool) -> None:
         self.endpoint = endpoint
-        #: Answered while starting, stopping or failing its self-test, and never slowed.
+        #: Answered while starting, stopping or failing its self-test, and without a time limit.
         self.system = system
         self.parameters = tuple(_PARAMETER.findall(endpoint.path))
         pattern = _PARAMETER.sub("([^/]+)", endpoint.path.replace(".", r"\."))
@@ -171,6 +171,8 @@ class Dispatcher:
     async def _within_time(
         self, route: Route, request: HttpRequest, path: dict[str, str], thread: trace.Trace
     ) -> HttpReply:
+            if route.endpoint.path == contract.PATH_HEALTH:
+                await self._faults.delay()
         if route.system:
             return await self._run(route, request, path)
         self._refuse_unless_able()
@@ -183,6 +185,8 @@ class Dispatcher:
             async with asyncio.timeout(limit) as timer:
                 await self._faults.delay()
                 started = time.perf_counter()
+                if not self._context.identity.facts.stateful:
+                    reply = HttpReply(reply.status, reply.headers, self._faults.distorted(reply.body))
                 reply = await self._idempotent(route, request, path)
         except TimeoutError:
             if timer.expired():

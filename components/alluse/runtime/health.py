@@ -16,13 +16,15 @@ from pydantic import Field
 
 from alluse import contract
 from alluse.runtime.errors import CheckDegradedError, CheckFailedError, SelfTestError
+from alluse.runtime.faults import FaultKind, Faults
 from alluse.runtime.logs import Logger, now
 from alluse.runtime.metrics import Metrics
 from alluse.schemas.base import Answer
 
 CACHE_S: Final = 1.0
 CHECK_TIMEOUT_S: Final = 0.05
-SELFTEST_EVERY_S: Final = 60.0
+#: A wrong answer must be known within seconds; the golden cases take a few milliseconds.
+SELFTEST_EVERY_S: Final = 2.0
 
 
 class Health(StrEnum):
@@ -112,29 +114,26 @@ class HealthBoard:
     log: Logger
     metrics: Metrics
     selftest: SelfTest
+    faults: Faults
     revision: Callable[[], int]
     checks: list[BoundCheck] = field(default_factory=list)
     #: Sentences about why the component is not ready, asked each time.
     obstacles: list[Callable[[], list[str]]] = field(default_factory=list)
-    #: Set by the fault endpoint in test mode: the kind of lie and the loop time when it ends.
-    broken: dict[str, float] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
     _report: HealthReport | None = None
     _report_at: float = -CACHE_S
     _reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def faulty(self, kind: str) -> bool:
-        return self.broken.get(kind, 0.0) > time.monotonic()
 
     def readiness(self) -> Readiness:
         """Whether the component can take work now."""
         reasons = [reason for ask in self.obstacles for reason in ask()]
         if not self.selftest.passed:
             reasons.append(f"self-test: {self.selftest.problem}")
-        if self.faulty("fail_ready"):
-            reasons.append("fault injected: fail_ready")
-        if self.faulty("fail_health"):
-            reasons.append("self-test: fault injected: fail_health")
+        reasons += [
+            f"fault injected: {kind}"
+            for kind in (FaultKind.NOT_READY, FaultKind.FLAP)
+            if self.faults.active(kind)
+        ]
         return Readiness(component=self.component, ready=not reasons, reasons=reasons)
 
     async def report(self) -> HealthReport:
@@ -164,8 +163,8 @@ class HealthBoard:
 
     def _selftest_result(self) -> CheckResult:
         problem = self.selftest.problem
-        if self.faulty("fail_health"):
-            problem = "fault injected: the golden case gives a wrong answer"
+        if self.faults.active(FaultKind.FLAP):
+            problem = "fault injected: flap"
         return CheckResult(
             name="self-test",
             status=Health.UNHEALTHY if problem else Health.HEALTHY,
@@ -204,7 +203,9 @@ class HealthBoard:
         test = self.selftest
         started = time.monotonic()
         problem = ""
-        if test.run is not None:
+        if self.faults.active(FaultKind.WRONG_ANSWER):
+            problem = "the golden case gives a wrong answer (fault injected)"
+        elif test.run is not None:
             try:
                 await asyncio.to_thread(test.run)
             except SelfTestError as error:

@@ -25,6 +25,8 @@ class Identity:
     pod: str = ""
     namespace: str = ""
     service_prefix: str = ""
+    #: Whether faults may be injected whatever the environment.
+    faults: bool = False
     #: Base URLs that replace `http://<prefix><component>:<port>`.
     peers: Mapping[str, str] = field(default_factory=dict)
     #: The variables `ALL_USE__…`, which set configuration values.
@@ -33,6 +35,11 @@ class Identity:
     @property
     def name(self) -> str:
         return self.facts.name
+
+    @property
+    def takes_faults(self) -> bool:
+        """Whether this process may be broken on purpose."""
+        return self.faults or self.environment == "test"
 
     def url(self, component: str) -> str:
         """Base URL of a peer, without a trailing slash. Raises KeyError for a name outside the catalog."""
@@ -63,6 +70,7 @@ class Identity:
             pod=environ.get(contract.ENV_POD_NAME, ""),
             namespace=environ.get(contract.ENV_POD_NAMESPACE, ""),
             service_prefix=environ.get(contract.ENV_SERVICE_PREFIX, ""),
+            faults=environ.get(contract.ENV_FAULTS, "") == contract.FAULTS_ENABLED,
             peers=_peers(environ.get(contract.ENV_PEERS, "")),
             variables={
                 key: value

@@ -66,8 +66,12 @@ class Resources:
             raise CheckDegradedError("; ".join(over))
         return ", ".join(shown) or "no limits are set"
 
+    def memory_limit(self) -> int | None:
+        """The container's limit in bytes; None without one."""
+        return self._number("memory.max")
+
     def _memory(self) -> float | None:
-        used, limit = self._number("memory.current"), self._number("memory.max")
+        used, limit = self._number("memory.current"), self.memory_limit()
         return used / limit if used is not None and limit else None
 
     def _cpu(self, now: float) -> float | None:

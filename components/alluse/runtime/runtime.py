@@ -93,15 +93,16 @@ class Runtime:
             if identity.name == contract.PRODUCTION_LOGGER
             else Shipper(identity.name, self.peers, self.metrics, self.logs.set_level_for)
         )
+        self.faults = Faults(identity.state_dir)
         self.board = HealthBoard(
             component=identity.name,
             version=identity.version,
             log=self.log,
             metrics=self.metrics,
             selftest=SelfTest(service.selftest),
+            faults=self.faults,
             revision=lambda: self.config.revision,
         )
-        self.faults = Faults(self.board)
         self.resources = Resources(identity.state_dir, self.config, self.log)
         self.inbox = Inbox(self.store, self.metrics, self.log, self._consumers())
         self.dispatcher = Dispatcher(
@@ -139,6 +140,7 @@ class Runtime:
     async def stop(self) -> None:
         """Close the component after its last request: tasks, component, events, logs, store."""
         self.log.info("stopping")
+        self.faults.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

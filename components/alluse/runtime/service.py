@@ -141,7 +141,7 @@ class Service(Generic[S]):
 
     `open` runs before the component is ready and is repeated with back-off while it raises; `close` runs
     after the last request. `selftest` is the golden case: plain code, run in a thread at start and every
-    minute, that raises SelfTestError (or anything) when the answer is wrong. `consumers` maps an event's
+    two seconds, that raises SelfTestError (or anything) when the answer is wrong. `consumers` maps an event's
     short name to what it does; it runs before the event is acknowledged and again if it raised.
     `migrations` create the component's tables in its store; `durable` makes every commit survive a power
     failure (synchronous=FULL). `needs_hard` says whether a lost hard dependency takes readiness away

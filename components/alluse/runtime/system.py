@@ -11,9 +11,9 @@ from alluse.runtime import metrics as metrics_text
 from alluse.runtime import openapi
 from alluse.runtime.cache import MAX_SIZE, MAX_TTL_S, MIN_SIZE, MIN_TTL_S
 from alluse.runtime.dispatch import refused
-from alluse.runtime.errors import InvalidRequestError, NotAllowedError, UnavailableError
+from alluse.runtime.errors import ConflictError, InvalidRequestError, NotFoundError, UnavailableError
 from alluse.runtime.events import EVENTS_BODY
-from alluse.runtime.faults import FaultAnswer, FaultRequest
+from alluse.runtime.faults import FaultAnswer, FaultKind, FaultRequest
 from alluse.runtime.health import Health, HealthReport, Liveness, Readiness
 from alluse.runtime.metrics import resident_bytes
 from alluse.runtime.service import Call, Endpoint, Reply
@@ -123,15 +123,15 @@ class SystemEndpoints:
                 self.fault,
                 FaultRequest,
                 FaultAnswer,
-                "Break the component on purpose; only in test mode",
+                "Break the component on purpose, where that is allowed",
                 status=202,
-                errors=(403,),
+                errors=(404, 409),
             ),
         ]
 
     async def live(self, call: Call[Any]) -> BaseModel:
-        if self._runtime.board.faulty("fail_live"):
-            raise UnavailableError("fault injected: fail_live")
+        if self._runtime.faults.active(FaultKind.NOT_LIVE):
+            raise UnavailableError("fault injected: not-live")
         return Liveness(component=call.context.identity.name)
 
     async def ready(self, call: Call[Any]) -> Reply:
@@ -203,8 +203,14 @@ class SystemEndpoints:
         )
 
     async def fault(self, call: Call[Any], request: FaultRequest) -> BaseModel:
-        if not call.context.config.flag("development.test_mode"):
-            raise NotAllowedError("faults can be injected only where development.test_mode is true")
-        call.context.log.warning("fault injected", fault=request.kind.value, seconds=request.seconds)
-        self._runtime.faults.inject(request)
-        return FaultAnswer(kind=request.kind, seconds=request.seconds, ms=request.ms, mb=request.mb)
+        context, runtime = call.context, self._runtime
+        allowed = context.identity.faults or context.config.flag("development.test_mode")
+        if not (context.identity.takes_faults and allowed):
+            raise NotFoundError(f"{context.identity.name} takes no faults here")
+        context.log.warning("fault injected", fault=request.fault.value, seconds=request.seconds)
+        try:
+            runtime.faults.inject(request, runtime.resources.memory_limit())
+        except (ValueError, OSError) as error:
+            raise ConflictError(f"{request.fault} is not possible: {error}") from None
+        runtime.board.forget_report()
+        return FaultAnswer(fault=request.fault, seconds=request.seconds)
