@@ -153,9 +153,8 @@ class Dispatcher:
         if (alias := self._alias(request)) is not None:
             return alias, {}
         if others:
-            raise MethodNotAllowedError(
-                f"{request.path} takes {', '.join(sorted(others))}, not {request.method}"
-            )
+            allowed = others | {"HEAD"} if "GET" in others else others
+            raise MethodNotAllowedError(request.path, request.method, allowed)
         name = self._context.identity.name
         if not self._built and (request.path == "/v1" or request.path.startswith("/v1/")):
             raise NotBuiltError(f"{name} runs, but its own endpoints are not part of this version")
@@ -171,9 +170,9 @@ class Dispatcher:
     async def _within_time(
         self, route: Route, request: HttpRequest, path: dict[str, str], thread: trace.Trace
     ) -> HttpReply:
+        if route.system:
             if route.endpoint.path == contract.PATH_HEALTH:
                 await self._faults.delay()
-        if route.system:
             return await self._run(route, request, path)
         self._refuse_unless_able()
         limit = self._context.config.number(KEY_TIMEOUT)
@@ -185,9 +184,9 @@ class Dispatcher:
             async with asyncio.timeout(limit) as timer:
                 await self._faults.delay()
                 started = time.perf_counter()
+                reply = await self._idempotent(route, request, path)
                 if not self._context.identity.facts.stateful:
                     reply = HttpReply(reply.status, reply.headers, self._faults.distorted(reply.body))
-                reply = await self._idempotent(route, request, path)
         except TimeoutError:
             if timer.expired():
                 raise DeadlineExceededError(f"no answer within {limit:.2f} s") from None
@@ -258,7 +257,8 @@ class Dispatcher:
             else:
                 log.error("request failed", status=problem.status, error=str(error), exc_info=error)
         document = problem.problem(thread.trace_id)
-        return HttpReply(document.status, {"content-type": PROBLEM}, document.model_dump_json().encode())
+        headers = {"content-type": PROBLEM, **problem.headers}
+        return HttpReply(document.status, headers, document.model_dump_json().encode())
 
     def _as_api_error(self, error: Exception) -> ApiError:
         match error:

@@ -17,7 +17,7 @@ A handler raises one of these or lets a `DomainError` or `PeerError` pass; anyth
 failure and answered with 500.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from alluse.schemas.base import FieldProblem, Problem
@@ -33,6 +33,8 @@ class ApiError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.errors = list(errors)
+        #: Header fields of the answer beside the usual ones.
+        self.headers: Mapping[str, str] = {}
 
     def problem(self, trace_id: str) -> Problem:
         return Problem(
@@ -56,8 +58,15 @@ class NotFoundError(ApiError):
 
 
 class MethodNotAllowedError(ApiError):
+    """The answer's `Allow` names what the path takes (RFC 9110)."""
+
     status = 405
     title = "Method not allowed"
+
+    def __init__(self, path: str, method: str, allowed: Iterable[str]) -> None:
+        listed = ", ".join(sorted(allowed))
+        super().__init__(f"{path} takes {listed}, not {method}")
+        self.headers = {"allow": listed}
 
 
 class ConflictError(ApiError):
