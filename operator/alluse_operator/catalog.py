@@ -19,6 +19,7 @@ from alluse_operator.api.spec import (
     Criticality,
     Dependency,
     HealthSpec,
+    InterlockSpec,
     Requirement,
     ResourceAmounts,
     ResourcesSpec,
@@ -114,3 +115,12 @@ SPECS: Final[Mapping[str, ComponentSpec]] = MappingProxyType(
     {name: entry.spec for name, entry in WS1.items()}
 )
 """What validation and the CustomResourceDefinition need of the catalog."""
+
+INTERLOCKS: Final = (
+    InterlockSpec(
+        name="trading-gate",
+        guards="enhanced-agent",
+        requires=("drawdown-protection", "portfolio-risk-monitor"),
+    ),
+)
+"""The interlocks of profile WS1."""

@@ -7,7 +7,7 @@ How conditions are read (kstatus, Argo CD, Flux, `kubectl wait`):
 
 * Only `Stalled=True` means failed. While the system converges, Ready is *Unknown*
   (False would read as broken); it is False only when something is wrong.
-* Reconciling and Stalled are present only while they are True.
+* Reconciling, Stalled and RecoverySuspended are present only while they are True.
 * Ready, Available, Degraded and SpecValid are present from the first pass on.
 * A pass that changes nothing leaves all of them alone.
 """
@@ -28,6 +28,8 @@ class ConditionType(StrEnum):
     DEGRADED = "Degraded"
     #: The spec makes sense. While False nothing is changed and what runs goes on running.
     SPEC_VALID = "SpecValid"
+    #: Nothing is restarted, because the trouble is not the components' own. Present only while True.
+    RECOVERY_SUSPENDED = "RecoverySuspended"
 
 
 class Reason(StrEnum):
@@ -72,6 +74,12 @@ class Reason(StrEnum):
     APPLY_REFUSED = "ApplyRefused"
     #: Teardown went past its deadline.
     TEARDOWN_DEADLINE_EXCEEDED = "TeardownDeadlineExceeded"
+
+    # RecoverySuspended
+    #: Most of the system is unwell at once: the trouble is taken to be the infrastructure's.
+    INFRASTRUCTURE = "Infrastructure"
+    #: Pods of the system are on nodes that are not ready.
+    NODES_NOT_READY = "NodesNotReady"
 
     # SpecValid (SpecValid=False is also the reason of Stalled and Ready=False)
     #: SpecValid=True.
@@ -133,6 +141,28 @@ class ComponentReason(StrEnum):
     RECOVERY_BUDGET_EXHAUSTED = "RecoveryBudgetExhausted"
     #: Unhealthy: nothing is done because a dependency is the root of it.
     DEPENDENCY_UNHEALTHY = "DependencyUnhealthy"
+    #: Unhealthy: nothing is done because the trouble is not the components' own.
+    INFRASTRUCTURE = "Infrastructure"
+    #: Unhealthy: the ladder is used up; nothing more is done for now.
+    SAFE_STATE = "SafeState"
+    #: Unhealthy: the container ended because it used more memory than its limit.
+    OUT_OF_MEMORY = "OutOfMemory"
+    #: Unhealthy or Recovering: its pod was evicted from the node, or ended with it.
+    EVICTED = "Evicted"
+    #: Unhealthy: the node of its pod is not ready, or gone.
+    NODE_UNREACHABLE = "NodeUnreachable"
+    #: Unhealthy: it keeps losing and regaining its health.
+    FLAPPING = "Flapping"
+    #: Degraded: it answers its deep check, but takes long.
+    SLOW = "Slow"
+    #: Degraded: its pods are ready and its Service does not lead to them.
+    NOT_IN_SERVICE = "NotInService"
+    #: Degraded: taken out of its Service, because a dependency is unwell.
+    ISOLATED = "Isolated"
+    #: Degraded: it runs an earlier revision, because the wanted one did not become healthy.
+    ROLLED_BACK = "RolledBack"
+    #: Stopping or Stopped: because a dependency is unwell.
+    STOPPED_WITH_DEPENDENCY = "StoppedWithDependency"
     #: Unknown: what is known is too old.
     OBSERVATION_STALE = "ObservationStale"
     #: Stopping.

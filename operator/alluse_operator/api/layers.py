@@ -16,6 +16,7 @@ from alluse_operator.api.spec import (
     ComponentType,
     Dependency,
     EnvironmentSpec,
+    InterlockSpec,
     Profile,
 )
 
@@ -31,8 +32,16 @@ class Written:
 class Layers:
     """One spec over a catalog."""
 
-    def __init__(self, spec: AllUseSystemSpec, catalog: Mapping[str, ComponentSpec]) -> None:
-        """`catalog` counts only with profile WS1."""
+    def __init__(
+        self,
+        spec: AllUseSystemSpec,
+        catalog: Mapping[str, ComponentSpec],
+        interlocks: tuple[InterlockSpec, ...] = (),
+    ) -> None:
+        """`catalog` and its `interlocks` count only with profile WS1."""
+        written = {lock.name: lock for lock in spec.interlocks}
+        built_in = interlocks if spec.profile is Profile.WS1 else ()
+        self.interlocks = tuple(({lock.name: lock for lock in built_in} | written).values())
         self.catalog = catalog if spec.profile is Profile.WS1 else {}
         self.base = {entry.name: entry for entry in spec.components}
         self.environment: EnvironmentSpec | None = next(

@@ -35,6 +35,13 @@ UNKNOWN_DEPENDENCY: Final = "dependsOn names a component that the system does no
 UNKNOWN_CALL: Final = "calls names a component that the system does not have"
 UNKNOWN_OVERRIDE: Final = "an environment changes a component that the system does not have"
 UNKNOWN_REMEDY: Final = "correct the name or add the component to spec.components"
+UNKNOWN_INTERLOCK: Final = "an interlock names a component that the system does not have"
+INTERLOCK_SELF: Final = "an interlock cannot require the component that it guards: remove it from requires"
+PREFERRED_EDGE: Final = (
+    "onUnhealthy Isolate, Restart and Stop are for Required dependencies: make it Required, or use Ignore or "
+    "Hold"
+)
+SAFE_STATE_LAST: Final = "SafeState ends the ladder: put it last"
 SELF_DEPENDENCY: Final = "a component cannot depend on itself: remove the entry"
 SELF_CALL: Final = "a component need not be allowed to call itself: remove the entry"
 CYCLE: Final = "the dependencies form a cycle, so that none of these could start"

@@ -39,6 +39,15 @@ REVISION_ANNOTATION: Final = f"{GROUP}/revision"
 #: History of recovery attempts (JSON), on the workload, under a field manager of its own.
 RECOVERY_ANNOTATION: Final = f"{GROUP}/recovery"
 
+#: Of the pod template, under the recovery field manager: when all pods were last to be replaced.
+RESTARTED_AT_ANNOTATION: Final = f"{GROUP}/restarted-at"
+#: On a workload that went back to an earlier revision: the revision that did not become healthy.
+ROLLED_BACK_FROM_ANNOTATION: Final = f"{GROUP}/rolled-back-from"
+#: On the AllUseSystem, set by a person: "<component or *> <RFC 3339 time>" wipes the record of recovery.
+RETRY_ANNOTATION: Final = f"{GROUP}/retry"
+#: In the selector of a Service that shall lead nowhere; no pod bears it.
+ISOLATED_LABEL: Final = f"{GROUP}/isolated"
+
 #: Names of the components that a component depends on (comma list), on the workload.
 DEPENDS_ON_ANNOTATION: Final = f"{GROUP}/depends-on"
 #: Hash of an object's own wanted content, on every object: tells an edit by somebody else

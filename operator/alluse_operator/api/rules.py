@@ -17,6 +17,7 @@ from alluse_operator.api.spec import (
     RESERVED_VARIABLES,
     SMALLEST_CLAIM,
     SMALLEST_MEMORY,
+    RecoveryAction,
 )
 
 #: The two places where a component is written.
@@ -70,7 +71,17 @@ def local_rules() -> tuple[Rule, ...]:
         messages.BACKOFF,
         field="initialSeconds",
     )
-    return (*components, *jobs, backoff, *_config())
+    ladder = Rule(
+        "spec.recovery",
+        f"!self.ladder.exists(r, r.action == '{RecoveryAction.SAFE_STATE}')"
+        f" || self.ladder[size(self.ladder) - 1].action == '{RecoveryAction.SAFE_STATE}'",
+        messages.SAFE_STATE_LAST,
+        field="ladder",
+    )
+    interlock = Rule(
+        "spec.interlocks[]", "!(self.guards in self.requires)", messages.INTERLOCK_SELF, field="requires"
+    )
+    return (*components, *jobs, backoff, ladder, interlock, *_config())
 
 
 def _component(where: str) -> tuple[Rule, ...]:
@@ -81,6 +92,12 @@ def _component(where: str) -> tuple[Rule, ...]:
             messages.SELF_DEPENDENCY,
             f"self.name + ': {messages.SELF_DEPENDENCY}'",
             "dependsOn",
+        ),
+        Rule(
+            f"{where}.dependsOn[]",
+            "self.requirement == 'Required' || self.onUnhealthy in ['Ignore', 'Hold']",
+            messages.PREFERRED_EDGE,
+            field="onUnhealthy",
         ),
         Rule(
             where,

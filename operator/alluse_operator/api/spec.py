@@ -23,6 +23,7 @@ MAX_COMPONENTS: Final = 32
 MAX_DEPENDENCIES: Final = MAX_COMPONENTS - 1
 MAX_ENVIRONMENTS: Final = 8
 MAX_CONFIG_KEYS: Final = 256
+MAX_INTERLOCKS: Final = 8
 
 #: Environments that need no declaration: the components ship configuration for them.
 BUILT_IN_ENVIRONMENTS: Final = ("development", "test", "production")
@@ -139,6 +140,36 @@ class OnDeadline(StrEnum):
     ORPHAN = "Orphan"
 
 
+class OnUnhealthy(StrEnum):
+    IGNORE = "Ignore"
+    HOLD = "Hold"
+    ISOLATE = "Isolate"
+    RESTART = "Restart"
+    STOP = "Stop"
+
+
+class RecoveryAction(StrEnum):
+    RESTART_POD = "RestartPod"
+    ROLLOUT_RESTART = "RolloutRestart"
+    RESCHEDULE_ELSEWHERE = "RescheduleElsewhere"
+    ROLLBACK_COMPONENT = "RollbackComponent"
+    RESTART_DEPENDENTS = "RestartDependents"
+    SAFE_STATE = "SafeState"
+
+
+class AlertSeverity(StrEnum):
+    CRITICAL = "Critical"
+    WARNING = "Warning"
+    INFO = "Info"
+
+
+class DependencyInhibition(StrEnum):
+    """Not On and Off: YAML 1.1 reads those as booleans."""
+
+    ENABLED = "Enabled"
+    DISABLED = "Disabled"
+
+
 class SpecModel(BaseModel):
     """Frozen, camelCase on the wire, unknown fields refused."""
 
@@ -170,6 +201,14 @@ class Dependency(SpecModel):
     requirement: Requirement = Requirement.REQUIRED
     """Required: the dependant does not start until the condition holds. Preferred: it waits no longer than
     its `startDeadlineSeconds` and then starts without, with a warning."""
+    on_unhealthy: OnUnhealthy = OnUnhealthy.HOLD
+    """What happens later, when a Required dependency has not been well for `graceSeconds`. Ignore: nothing,
+    and its trouble is not taken for the cause of ours. Hold: the dependant keeps serving, is not rolled out
+    and not recovered for a trouble that is not its own. Isolate: it is taken out of its Service until the
+    dependency is well. Restart: its pods are restarted, once, after the dependency has recovered. Stop: it
+    is scaled to nothing, its own dependants first, and comes back through the start gate."""
+    grace_seconds: int = Field(default=30, ge=0, le=3600)
+    """Seconds for which the dependency may be unwell before `onUnhealthy` applies."""
 
 
 class HealthSpec(SpecModel):
@@ -380,8 +419,9 @@ class BackoffSpec(SpecModel):
 class IntensitySpec(SpecModel):
     """How often one component may be acted on before the operator gives up for a while."""
 
-    max_actions: int = Field(default=6, ge=1, le=50)
-    """Attempts within the window; with one more, recovery is exhausted and the system is Stalled."""
+    max_actions: int = Field(default=5, ge=1, le=50)
+    """Actions within the window; after that the component is left in its safe state and the system is
+    Stalled."""
     window_seconds: int = Field(default=600, ge=10, le=86400)
     """Length of the window."""
 
@@ -391,12 +431,52 @@ class RecoveryBudgetSpec(SpecModel):
 
     max_concurrent: int = Field(default=1, ge=1, le=MAX_COMPONENTS)
     """Components that may be under recovery at the same time."""
+    min_healthy_percent: int = Field(default=50, ge=0, le=100)
+    """When fewer of the components than this are well, and not all of the trouble comes from one of them,
+    the cause is taken to be the infrastructure: nothing is restarted, and one alert is sent."""
+
+
+class RungSpec(SpecModel):
+    """One step of the recovery ladder."""
+
+    action: RecoveryAction
+    """What is done. RestartPod: the sick pod is evicted. RolloutRestart: all pods are replaced, as by
+    `kubectl rollout restart`. RescheduleElsewhere: the same, preferring other nodes (not with `storage`,
+    and only if there is another node). RollbackComponent: the workload goes back to its last good revision
+    (only within ten minutes of a change). RestartDependents: the pods of the components that require this
+    one are restarted. SafeState: nothing more is done, interlocks that require it close, people are told."""
+    attempts: int = Field(default=1, ge=1, le=10)
+    """How often, before the next step is taken."""
+
+
+#: The ladder where the spec does not give one.
+LADDER_DEFAULT: Final = (
+    RungSpec(action=RecoveryAction.RESTART_POD, attempts=2),
+    RungSpec(action=RecoveryAction.ROLLOUT_RESTART),
+    RungSpec(action=RecoveryAction.RESCHEDULE_ELSEWHERE),
+    RungSpec(action=RecoveryAction.ROLLBACK_COMPONENT),
+    RungSpec(action=RecoveryAction.RESTART_DEPENDENTS),
+    RungSpec(action=RecoveryAction.SAFE_STATE),
+)
 
 
 class RecoverySpec(SpecModel):
-    """What the operator does about a component that is Unhealthy: it restarts the pod, with a growing pause
-    and within a budget."""
+    """What the operator does about a component that is Unhealthy and the root of the trouble: it climbs a
+    ladder of actions, with a growing pause between them and within a budget."""
 
+    ladder: Annotated[
+        tuple[RungSpec, ...],
+        Field(
+            min_length=1,
+            max_length=len(RecoveryAction),
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["action"],
+            },
+        ),
+    ] = LADDER_DEFAULT
+    """Steps in the order in which they are taken, each action once. A step that does not apply is passed
+    over. Being healthy for `resetAfterSeconds` leads back to the first."""
     backoff: BackoffSpec = _filled_in(BackoffSpec)
     """Pause between two attempts."""
     intensity: IntensitySpec = _filled_in(IntensitySpec)
@@ -420,6 +500,63 @@ class TeardownSpec(SpecModel):
     on_deadline: OnDeadline = OnDeadline.FORCE
     """What happens to the rest at the deadline. Force: deleted without grace. Orphan: left running, and
     listed in an Event."""
+
+
+class InterlockSpec(SpecModel):
+    """A gate that closes when a component it stands on cannot be relied upon. Here, and only here, not to
+    know is bad."""
+
+    name: ComponentName = Field(examples=["trading-gate"])
+    """Name of the interlock."""
+    guards: ComponentName = Field(examples=["enhanced-agent"])
+    """The component that goes into its safe state while the gate is closed."""
+    requires: Annotated[
+        tuple[ComponentName, ...], Field(min_length=1, max_length=8, json_schema_extra=_SET)
+    ] = Field(examples=[["drawdown-protection", "portfolio-risk-monitor"]])
+    """Components that must be well for the gate to be open."""
+    within_seconds: int = Field(default=5, ge=1, le=300)
+    """Seconds for which one of them may be unwell, or nothing be known of it, before the gate closes."""
+
+
+class AlertRouteSpec(SpecModel):
+    """Where alerts of one severity go."""
+
+    severity: AlertSeverity
+    """Critical: a Critical component does not work, recovery is exhausted, or an interlock is closed.
+    Warning: another component does not work. Info: something works with less than it should have."""
+    sinks: Annotated[tuple[ObjectName, ...], Field(max_length=8, json_schema_extra=_SET)] = Field(
+        examples=[["event", "on-call"]]
+    )
+    """Names of sinks. `log` and `event` are built in; others are set up where the operator is installed, so
+    that no address and no credential stands in this resource."""
+
+
+#: The routes where the spec does not give any.
+ROUTES_DEFAULT: Final = (
+    AlertRouteSpec(severity=AlertSeverity.CRITICAL, sinks=("event", "log")),
+    AlertRouteSpec(severity=AlertSeverity.WARNING, sinks=("event", "log")),
+    AlertRouteSpec(severity=AlertSeverity.INFO, sinks=("log",)),
+)
+
+
+class AlertsSpec(SpecModel):
+    """Whom the operator tells about trouble, and how often."""
+
+    routes: Annotated[
+        tuple[AlertRouteSpec, ...],
+        Field(
+            max_length=len(AlertSeverity),
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["severity"],
+            },
+        ),
+    ] = ROUTES_DEFAULT
+    """Sinks by severity. A severity without a route is told to nobody."""
+    dependency_inhibition: DependencyInhibition = DependencyInhibition.ENABLED
+    """Enabled: one alert for the root of the trouble, none for the components that suffer from it."""
+    repeat_seconds: int = Field(default=14400, ge=60, le=604800)
+    """Seconds after which an alert that goes on is sent again."""
 
 
 class AllUseSystemSpec(SpecModel):
@@ -454,6 +591,14 @@ class AllUseSystemSpec(SpecModel):
     """What the operator does about components that fail."""
     teardown: TeardownSpec = _filled_in(TeardownSpec)
     """What happens when the system is deleted."""
+    interlocks: Annotated[
+        tuple[InterlockSpec, ...], Field(max_length=MAX_INTERLOCKS, json_schema_extra=_BY_NAME)
+    ] = ()
+    """Gates on top of those of the profile; one of the same name takes its place. WS1 has `trading-gate`:
+    enhanced-agent recommends nothing while drawdown-protection or portfolio-risk-monitor cannot be relied
+    upon."""
+    alerts: AlertsSpec = _filled_in(AlertsSpec)
+    """Whom the operator tells about trouble."""
 
 
 #: What a component's health check is when no layer says otherwise.

@@ -16,6 +16,8 @@ from alluse_operator.api.conditions import ConditionType
 from alluse_operator.api.spec import (
     MAX_COMPONENTS,
     MAX_DEPENDENCIES,
+    MAX_INTERLOCKS,
+    AlertSeverity,
     ComponentName,
     DependencyCondition,
 )
@@ -68,6 +70,7 @@ class ComponentState(StrEnum):
     RECOVERING = "Recovering"
     UNKNOWN = "Unknown"
     STOPPING = "Stopping"
+    STOPPED = "Stopped"
     COMPLETED = "Completed"
     FAILED = "Failed"
     DISABLED = "Disabled"
@@ -83,7 +86,18 @@ class ActionType(StrEnum):
     """What was done to a component by way of recovery."""
 
     RESTART_POD = "RestartPod"
+    ROLLOUT_RESTART = "RolloutRestart"
+    RESCHEDULE_ELSEWHERE = "RescheduleElsewhere"
+    ROLLBACK_COMPONENT = "RollbackComponent"
+    RESTART_DEPENDENTS = "RestartDependents"
+    SAFE_STATE = "SafeState"
+    RESTART_ON_RECOVERY = "RestartOnRecovery"
     CONTAINER_RESTART = "ContainerRestart"
+
+
+class InterlockState(StrEnum):
+    OPEN = "Open"
+    CLOSED = "Closed"
 
 
 class StatusModel(BaseModel):
@@ -136,8 +150,9 @@ class LastAction(StatusModel):
     """The latest thing that was done to a component by way of recovery."""
 
     type: ActionType
-    """What was done. RestartPod: the operator evicted a pod. ContainerRestart: the kubelet started a
-    container again that had ended."""
+    """What was done: a step of `recovery.ladder`. RestartOnRecovery: its pods were restarted because a
+    dependency with `onUnhealthy: Restart` had recovered. ContainerRestart: the kubelet started a container
+    again that had ended."""
     time: Timestamp
     """When."""
     reason: Reason
@@ -153,7 +168,8 @@ class ComponentStatus(StatusModel):
     """Waiting: for a dependency. Blocked: a Required dependency is missing past the deadline. Starting:
     created, not yet healthy. Healthy. Degraded: works with something missing. Unhealthy: does not work.
     Recovering: the operator or the kubelet has acted on it. Unknown: what is known is too old. Stopping.
-    Completed or Failed: a Job. Disabled: not wanted."""
+    Stopped: a dependency with `onUnhealthy: Stop` is unwell. Completed or Failed: a Job. Disabled: not
+    wanted."""
     since: Timestamp | None = None
     """When it came into this state."""
     reason: Reason | None = None
@@ -165,12 +181,27 @@ class ComponentStatus(StatusModel):
         | None
     ) = None
     """Dependencies whose condition does not hold."""
+    caused_by: (
+        Annotated[
+            tuple[Annotated[str, StringConstraints(max_length=260)], ...],
+            Field(max_length=MAX_COMPONENTS, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = None
+    """Where its trouble comes from: the components at the root of it, `Node/<name>`, or `Infrastructure`.
+    Not there: it has no trouble, or is itself the root."""
+    rung: ActionType | None = None
+    """Step of the recovery ladder that it is on."""
     attempts: int | None = Field(default=None, ge=0)
     """Recovery attempts in the current run of trouble."""
     last_action: LastAction | None = None
     """The latest recovery action."""
     next_action_time: Timestamp | None = None
     """Not before this time will the operator act on it again."""
+    failures: Annotated[tuple[Timestamp, ...], Field(max_length=8)] | None = Field(
+        default=None, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+    )
+    """When it lost its health, in the last ten minutes."""
     start_seconds: int | None = Field(default=None, ge=0)
     """Seconds from its creation to its first being healthy."""
     revision: Annotated[str, StringConstraints(max_length=63)] | None = None
@@ -186,6 +217,55 @@ class StartupStatus(StatusModel):
     """When the system first became Ready."""
     seconds: int | None = Field(default=None, ge=0)
     """Seconds between the two."""
+
+
+class InterlockStatus(StatusModel):
+    """One interlock as the operator sees it. The component that it guards looks for itself."""
+
+    name: ComponentName
+    """Name of the interlock."""
+    state: InterlockState
+    """Open: the components that it requires are well. Closed: one of them is not, or is not known to be."""
+    since: Timestamp | None = None
+    """When it came into this state."""
+    message: Message | None = None
+    """Why it is closed."""
+
+
+class RecoveryStatus(StatusModel):
+    """Recovery of the system as a whole."""
+
+    actions_in_window: int = Field(default=0, ge=0)
+    """Actions on all components within `recovery.intensity.windowSeconds`."""
+    exhausted: (
+        Annotated[
+            tuple[ComponentName, ...],
+            Field(max_length=MAX_COMPONENTS, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = None
+    """Components in their safe state: the ladder or the budget is used up."""
+
+
+class AlertStatus(StatusModel):
+    """An alert that is firing, or whose end has yet to be told."""
+
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$", max_length=16)]
+    """Identity of the alert: the same trouble has the same one."""
+    name: Reason
+    """What kind of trouble it is."""
+    severity: AlertSeverity
+    """How bad it is."""
+    component: ComponentName | None = None
+    """The component at the root; not there for the system as a whole."""
+    message: Message | None = None
+    """The trouble in a sentence."""
+    since: Timestamp
+    """When it began."""
+    notified_at: Timestamp | None = None
+    """When it was last handed to the sinks."""
+    resolved_at: Timestamp | None = None
+    """When it ended; it stays until that was told."""
 
 
 class AllUseSystemStatus(StatusModel):
@@ -217,3 +297,26 @@ class AllUseSystemStatus(StatusModel):
     """Each component, in the order of the start."""
     startup: StartupStatus | None = None
     """The latest start of the whole system."""
+    recovery: RecoveryStatus | None = None
+    """Recovery of the system as a whole."""
+    interlocks: (
+        Annotated[
+            tuple[InterlockStatus, ...], Field(max_length=2 * MAX_INTERLOCKS, json_schema_extra=_BY_NAME)
+        ]
+        | None
+    ) = None
+    """The interlocks."""
+    alerts: (
+        Annotated[
+            tuple[AlertStatus, ...],
+            Field(
+                max_length=64,
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["fingerprint"],
+                },
+            ),
+        ]
+        | None
+    ) = None
+    """Alerts that are firing."""

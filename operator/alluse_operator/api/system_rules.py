@@ -85,6 +85,22 @@ def _references(catalog: cel.Catalog) -> tuple[Rule, ...]:
             messages.UNKNOWN_CALL,
         ),
         _unknown(catalog, "!(c.name in k)", "c.name", messages.UNKNOWN_OVERRIDE)[1],
+        _interlocks(catalog),
+    )
+
+
+def _interlocks(catalog: cel.Catalog) -> Rule:
+    """The rule that interlocks name components of the system."""
+    known = cel.known(catalog)
+    broken = "!(i.guards in k) || i.requires.exists(n, !(n in k))"
+    targets = cel.joined("([i.guards] + i.requires).filter(n, !(n in k))")
+    which = cel.joined(f"self.interlocks.map(i, {broken}, i.name + ' -> ' + {targets})", "; ")
+    return Rule(
+        "spec",
+        cel.let("k", known, f"!self.interlocks.exists(i, {broken})"),
+        f"{messages.UNKNOWN_INTERLOCK}: {messages.UNKNOWN_REMEDY}",
+        f"'{messages.UNKNOWN_INTERLOCK}: ' + {cel.let('k', known, which)} + '; {messages.UNKNOWN_REMEDY}'",
+        "interlocks",
     )
 
 

@@ -26,6 +26,8 @@ Catalog = Mapping[str, spec.ComponentSpec]
 Errors = Iterator[FieldError]
 
 _AMOUNTS: Final = ("cpu", "memory")
+#: What an edge that is only Preferred may ask for when its dependency fails.
+_MILD: Final = (spec.OnUnhealthy.IGNORE, spec.OnUnhealthy.HOLD)
 
 
 def parse(raw: Mapping[str, Any]) -> spec.AllUseSystemSpec:
@@ -36,13 +38,19 @@ def parse(raw: Mapping[str, Any]) -> spec.AllUseSystemSpec:
         raise InvalidSpec(from_pydantic(error)) from error
 
 
-def validate(name: str, system: spec.AllUseSystemSpec, catalog: Catalog) -> tuple[FieldError, ...]:
+def validate(
+    name: str,
+    system: spec.AllUseSystemSpec,
+    catalog: Catalog,
+    interlocks: tuple[spec.InterlockSpec, ...] = (),
+) -> tuple[FieldError, ...]:
     """Everything that is wrong with the spec of the system called `name`; empty when it makes sense."""
-    layers = Layers(system, catalog)
+    layers = Layers(system, catalog, interlocks)
     errors = [
         *_identity(name, system, layers),
         *_duplicates(system),
         *_references(layers),
+        *_interlocks(system, layers),
         *_graph(layers),
         *_types(layers, catalog),
         *_images(system, layers),
@@ -84,6 +92,13 @@ def _duplicates(system: spec.AllUseSystemSpec) -> Errors:
     layers = Layers(system, {})
     yield from check("spec.components", (each.name for each in system.components))
     yield from check("spec.environments", (each.name for each in system.environments))
+    yield from check("spec.interlocks", (each.name for each in system.interlocks))
+    yield from check("spec.recovery.ladder", (each.action for each in system.recovery.ladder))
+    yield from check("spec.alerts.routes", (each.severity for each in system.alerts.routes))
+    for index, lock in enumerate(system.interlocks):
+        yield from check(f"spec.interlocks[{index}].requires", lock.requires)
+    for index, route in enumerate(system.alerts.routes):
+        yield from check(f"spec.alerts.routes[{index}].sinks", route.sinks)
     for index, environment in enumerate(system.environments):
         yield from check(
             f"spec.environments[{index}].components", (each.name for each in environment.components)
@@ -104,6 +119,8 @@ def _references(layers: Layers) -> Errors:
                 yield FieldError(f"{path}.dependsOn", f"{entry.name}: {messages.SELF_DEPENDENCY}")
             if edge.name not in known:
                 yield _unknown(f"{path}.dependsOn", messages.UNKNOWN_DEPENDENCY, entry.name, edge.name)
+            if edge.requirement is spec.Requirement.PREFERRED and edge.on_unhealthy not in _MILD:
+                yield FieldError(f"{path}.dependsOn", messages.PREFERRED_EDGE)
         for called in entry.calls or ():
             if called == entry.name:
                 yield FieldError(f"{path}.calls", f"{entry.name}: {messages.SELF_CALL}")
@@ -115,6 +132,17 @@ def _references(layers: Layers) -> Errors:
                 f"{written.path}.name",
                 f"{messages.UNKNOWN_OVERRIDE}: {written.entry.name}; {messages.UNKNOWN_REMEDY}",
             )
+
+
+def _interlocks(system: spec.AllUseSystemSpec, layers: Layers) -> Errors:
+    known = frozenset(layers.names)
+    for index, lock in enumerate(system.interlocks):
+        path = f"spec.interlocks[{index}]"
+        for target in (lock.guards, *lock.requires):
+            if target not in known:
+                yield _unknown(path, messages.UNKNOWN_INTERLOCK, lock.name, target)
+        if lock.guards in lock.requires:
+            yield FieldError(f"{path}.requires", messages.INTERLOCK_SELF)
 
 
 def _unknown(path: str, message: str, name: str, target: str) -> FieldError:
@@ -198,6 +226,8 @@ def _images(system: spec.AllUseSystemSpec, layers: Layers) -> Errors:
 def _ranges(system: spec.AllUseSystemSpec, layers: Layers) -> Errors:
     if system.recovery.backoff.initial_seconds > system.recovery.backoff.max_seconds:
         yield FieldError("spec.recovery.backoff.initialSeconds", messages.BACKOFF)
+    if spec.RecoveryAction.SAFE_STATE in [rung.action for rung in system.recovery.ladder[:-1]]:
+        yield FieldError("spec.recovery.ladder", messages.SAFE_STATE_LAST)
     broken = False
     for written in (*layers.in_base, *layers.in_environments):
         found = [*_written_ranges(written)]

@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from alluse_operator.api.spec import (
+    LADDER_DEFAULT,
+    ROUTES_DEFAULT,
+    AlertSeverity,
     ComponentType,
     Criticality,
     DependencyCondition,
     OnDeadline,
+    OnUnhealthy,
     PullPolicy,
+    RecoveryAction,
     Requirement,
     TeardownOrder,
 )
@@ -40,6 +45,9 @@ class Dependency:
     name: str
     condition: DependencyCondition = DependencyCondition.HEALTHY
     requirement: Requirement = Requirement.REQUIRED
+    on_unhealthy: OnUnhealthy = OnUnhealthy.HOLD
+    """Of a Required edge: what happens when the dependency has been unwell for `grace`."""
+    grace: timedelta = timedelta(seconds=30)
 
     @property
     def required(self) -> bool:
@@ -138,17 +146,27 @@ class Startup:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """One step of the recovery ladder."""
+
+    action: RecoveryAction
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryPolicy:
     """Back-off, budget and patience of recovery; see `recovery.decide` for their meaning."""
 
     backoff_initial: timedelta = timedelta(seconds=1)
     backoff_factor: int = 2
     backoff_max: timedelta = timedelta(seconds=300)
-    max_actions: int = 6
+    max_actions: int = 5
     window: timedelta = timedelta(seconds=600)
     max_concurrent: int = 1
+    min_healthy_percent: int = 50
     reset_after: timedelta = timedelta(seconds=600)
     retry_exhausted_every: timedelta = timedelta(seconds=3600)
+    ladder: tuple[Rung, ...] = tuple(Rung(rung.action, rung.attempts) for rung in LADDER_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +174,27 @@ class TeardownPolicy:
     order: TeardownOrder = TeardownOrder.REVERSE
     deadline: timedelta = timedelta(seconds=30)
     on_deadline: OnDeadline = OnDeadline.FORCE
+
+
+@dataclass(frozen=True, slots=True)
+class Interlock:
+    """`guards` is in its safe state while one of `requires` is unwell or unknown for longer than `within`."""
+
+    name: str
+    guards: str
+    requires: tuple[str, ...]
+    within: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPolicy:
+    """Sinks by severity, whether a root inhibits its symptoms, and how often an alert is repeated."""
+
+    routes: Mapping[AlertSeverity, tuple[str, ...]] = field(
+        default_factory=lambda: {route.severity: route.sinks for route in ROUTES_DEFAULT}
+    )
+    inhibit: bool = True
+    repeat: timedelta = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +219,8 @@ class System:
     startup: Startup = field(default_factory=Startup)
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
     teardown: TeardownPolicy = field(default_factory=TeardownPolicy)
+    interlocks: tuple[Interlock, ...] = ()
+    alerts: AlertPolicy = field(default_factory=AlertPolicy)
     operator_namespace: str = ""
 
     @property

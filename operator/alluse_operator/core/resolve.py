@@ -31,7 +31,7 @@ def resolve(
 ) -> desired.System:
     """The resolved system. Raises InvalidSpec, which names every field that is wrong."""
     parsed = parse(spec)
-    if errors := validate(identity.name, parsed, catalog.SPECS):
+    if errors := validate(identity.name, parsed, catalog.SPECS, catalog.INTERLOCKS):
         raise InvalidSpec(errors)
     return _Resolution(identity, parsed, defaults).system()
 
@@ -45,7 +45,7 @@ class _Resolution:
         self.identity = identity
         self.spec = spec
         self.defaults = defaults
-        self.layers = Layers(spec, catalog.SPECS)
+        self.layers = Layers(spec, catalog.SPECS, catalog.INTERLOCKS)
         changed = self.layers.environment.version if self.layers.environment else None
         self.version = changed or spec.version or defaults.version
 
@@ -76,6 +76,11 @@ class _Resolution:
                 deadline=_seconds(self.spec.teardown.deadline_seconds),
                 on_deadline=self.spec.teardown.on_deadline,
             ),
+            interlocks=tuple(
+                desired.Interlock(lock.name, lock.guards, lock.requires, _seconds(lock.within_seconds))
+                for lock in self.layers.interlocks
+            ),
+            alerts=_alerts(self.spec.alerts),
             operator_namespace=self.defaults.operator_namespace,
         )
 
@@ -91,7 +96,14 @@ class _Resolution:
             criticality=self._top(name, "criticality"),
             managed=self._top(name, "management") is api.Management.MANAGED,
             dependencies=tuple(
-                desired.Dependency(edge.name, edge.condition, edge.requirement) for edge in edges
+                desired.Dependency(
+                    edge.name,
+                    edge.condition,
+                    edge.requirement,
+                    edge.on_unhealthy,
+                    _seconds(edge.grace_seconds),
+                )
+                for edge in edges
             ),
             callers=callers,
             health=_health(_HEALTH_DEFAULTS | self.layers.merged(name, "health")),
@@ -196,8 +208,18 @@ def _recovery(spec: api.RecoverySpec) -> desired.RecoveryPolicy:
         max_actions=spec.intensity.max_actions,
         window=_seconds(spec.intensity.window_seconds),
         max_concurrent=spec.budget.max_concurrent,
+        min_healthy_percent=spec.budget.min_healthy_percent,
         reset_after=_seconds(spec.reset_after_seconds),
         retry_exhausted_every=_seconds(spec.retry_exhausted_every_seconds),
+        ladder=tuple(desired.Rung(rung.action, rung.attempts) for rung in spec.ladder),
+    )
+
+
+def _alerts(spec: api.AlertsSpec) -> desired.AlertPolicy:
+    return desired.AlertPolicy(
+        routes={route.severity: route.sinks for route in spec.routes},
+        inhibit=spec.dependency_inhibition is api.DependencyInhibition.ENABLED,
+        repeat=_seconds(spec.repeat_seconds),
     )
 
 
