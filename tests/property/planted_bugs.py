@@ -44,7 +44,7 @@ BUGS = (
     ),
     Bug(
         "a dependency in an older revision counts as healthy",
-        "health.py",
+        "health/chain.py",
         "healthy=verdict.healthy and sight.current and",
         "healthy=verdict.healthy and",
         MACHINE,
@@ -112,10 +112,10 @@ BUGS = (
     ),
     Bug(
         "the kubelet's back-off is cut short",
-        "health.py",
-        "    return _partly(sight, ComponentState.UNHEALTHY, reason, message, evidence)",
+        "health/words.py",
+        "    return partly(sight, ComponentState.UNHEALTHY, reason, message, evidence)",
         "    pod = sight.unready[0].uid if sight.unready else ''\n"
-        "    return _partly(sight, ComponentState.UNHEALTHY, reason, message, evidence, suspect=pod)",
+        "    return partly(sight, ComponentState.UNHEALTHY, reason, message, evidence, suspect=pod)",
         MACHINE,
     ),
     Bug(
@@ -197,7 +197,7 @@ BUGS = (
     ),
     Bug(
         "a pod that failed its probes counts as healthy once the prober is silent",
-        "health.py",
+        "health/probes.py",
         "    if not silent:\n        return None",
         "    if True:\n        return None",
         UNIT,
