@@ -10,7 +10,7 @@ from alluse_operator.api import crd, validation
 from alluse_operator.api.errors import FieldError
 from alluse_operator.api.rules import Rule, local_rules
 from alluse_operator.api.system_rules import system_rules
-from alluse_operator.catalog import SPECS
+from alluse_operator.catalog import INTERLOCKS, SPECS
 from resource_corpus import Case, accepted, refused
 
 RULES = (*system_rules(SPECS), *local_rules())
@@ -26,7 +26,7 @@ def errors(case: Case) -> list[FieldError]:
         parsed = validation.parse(case.spec)
     except validation.InvalidSpec as invalid:
         return list(invalid.errors)
-    return list(validation.validate(case.name, parsed, SPECS))
+    return list(validation.validate(case.name, parsed, SPECS, INTERLOCKS))
 
 
 @pytest.mark.parametrize("case", refused(), ids=lambda case: case.identifier)

@@ -54,13 +54,22 @@ def test_everything_that_can_be_long_has_a_bound() -> None:
     assert unbounded == []
 
 
-def test_lists_of_objects_are_maps_by_name_or_type() -> None:
+def test_lists_of_objects_are_maps_by_what_names_their_items() -> None:
     keys = {
         path: schema.get("x-kubernetes-list-map-keys")
         for path, schema in FIELDS.items()
         if schema.get("type") == "array" and schema["items"]["type"] == "object"
     }
-    assert set(map(tuple, keys.values())) == {("name",), ("type",)}
+    own = {
+        "spec.recovery.ladder[]": "action",
+        "spec.alerts.routes[]": "severity",
+        "status.conditions[]": "type",
+        "status.alerts[]": "fingerprint",
+    }
+    assert {path: tuple(found) for path, found in keys.items()} == {
+        path: (next((key for place, key in own.items() if path.rstrip("[]") == place.rstrip("[]")), "name"),)
+        for path in keys
+    }
 
 
 def test_integers_say_their_unit_or_count_something() -> None:
