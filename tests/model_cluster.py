@@ -28,8 +28,8 @@ from alluse_operator.core.plan import (
     Outcome,
     Plan,
     Propagation,
+    Recover,
     RemoveFinalizer,
-    RestartPod,
     SetFinalizer,
 )
 from alluse_operator.core.planner import make_plan
@@ -174,8 +174,8 @@ class ModelCluster:
                 transient = error is None or "belongs" not in error
             case Delete():
                 self._delete(action.ref, action.uid, action.propagation, action.grace_seconds)
-            case RestartPod():
-                error = self._restart(action, killed=killed)
+            case Recover():
+                error = self._recover(action, killed=killed)
             case SetFinalizer():
                 self._finalizers([*self._held(), names.FINALIZER])
             case RemoveFinalizer():
@@ -247,7 +247,7 @@ class ModelCluster:
         else:
             del self.objects[ref]
 
-    def _restart(self, action: RestartPod, *, killed: bool) -> str | None:
+    def _recover(self, action: Recover, *, killed: bool) -> str | None:
         workload = self.objects.get(action.workload)
         if workload is None or workload["metadata"]["uid"] != action.workload_uid:
             return "409 uid differs"
@@ -255,13 +255,14 @@ class ModelCluster:
             if workload["metadata"]["resourceVersion"] != action.resource_version:
                 return "409 the object has been modified"
             workload["metadata"].setdefault("annotations", {})[names.RECOVERY_ANNOTATION] = history.render(
-                action.history
+                action.history, action.debts
             )
             workload["metadata"]["resourceVersion"] = self._next()
             if killed:
                 self.reached["killed between record and eviction"] += 1
                 return "the operator was killed"
-        self._delete(Ref("Pod", action.pod), action.pod_uid, Propagation.BACKGROUND, None)
+        for target in action.evict:
+            self._delete(Ref("Pod", target.name), target.uid, Propagation.BACKGROUND, None)
         return None
 
     def _held(self) -> list[str]:

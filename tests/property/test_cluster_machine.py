@@ -24,7 +24,7 @@ from alluse_operator.api.spec import ComponentType, Requirement
 from alluse_operator.core import history, recovery
 from alluse_operator.core.desired import Dependency, RecoveryPolicy, System
 from alluse_operator.core.objects import WORKLOAD_KINDS, Ref, annotations
-from alluse_operator.core.plan import Apply, ApplyReason, Delete, Mode, RemoveFinalizer, RestartPod
+from alluse_operator.core.plan import Apply, ApplyReason, Delete, Mode, Recover, RemoveFinalizer
 from builders import built_of
 from desired_values import make_component, make_system
 from model_cluster import TRUST_FOR, ModelCluster, Pass, Pod
@@ -336,7 +336,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def _restarts(self, done: Pass) -> None:
         system = self.cluster.system
         policy = system.recovery
-        restarts = [action for action in done.plan.actions if isinstance(action, RestartPod)]
+        restarts = [action for action in done.plan.actions if isinstance(action, Recover)]
         busy = set()
         going = {action.component for action in done.plan.actions if isinstance(action, Delete)}
         for name, component in system.components.items():
@@ -351,8 +351,10 @@ class ClusterMachine(RuleBasedStateMachine):
                     busy.add(name)
         for action in restarts:
             REACHED["resumed" if action.resume else "restarted"] += 1
-            pod = self.cluster.pods.get(action.pod)
-            assert not self.fresh or pod is None or not pod.waiting, "the kubelet's back-off is its own"
+            pods = [self.cluster.pods.get(target.name) for target in action.evict]
+            assert not self.fresh or not any(pod and pod.waiting for pod in pods), (
+                "the kubelet's back-off is its own"
+            )
             for edge in system.components[action.component].dependencies:
                 if edge.required and not action.resume:
                     state = done.plan.components[edge.name].assessment.state
@@ -366,7 +368,8 @@ class ClusterMachine(RuleBasedStateMachine):
             if plan.recovery.reason:
                 REACHED[plan.recovery.reason] += 1
 
-    def _budget(self, action: RestartPod, policy: Any) -> None:
+    def _budget(self, action: Recover, policy: Any) -> None:
+        assert action.attempt is not None
         same = [a for a in action.history if a.generation == action.attempt.generation]
         for attempt in same:
             window = [a for a in same if attempt.at - policy.window < a.at <= attempt.at]
@@ -389,7 +392,7 @@ class ClusterMachine(RuleBasedStateMachine):
             rest = [
                 action
                 for action in again.plan.actions
-                if not (isinstance(action, RestartPod) and action.resume)
+                if not (isinstance(action, Recover) and action.resume)
                 and action.component in self.cluster.system.components
             ]
             states = {

@@ -36,8 +36,8 @@ from alluse_operator.core.plan import (
     Delete,
     Outcome,
     Plan,
+    Recover,
     RemoveFinalizer,
-    RestartPod,
     SetFinalizer,
 )
 from alluse_operator.errors import ApiError, NotLeading
@@ -220,8 +220,8 @@ class Applier:
                     await self._apply(key, identity, action)
                 case Delete():
                     await self._delete(key, action)
-                case RestartPod():
-                    await self._restart(key, action)
+                case Recover():
+                    await self._recover(key, action)
                 case SetFinalizer():
                     await self._set_finalizer(key)
                 case RemoveFinalizer():
@@ -309,11 +309,11 @@ class Applier:
             self._mirror.removed(kind, action.uid)
             self._surprised.add(key)
 
-    async def _restart(self, key: Key, action: RestartPod) -> None:
-        """Record first, then evict: see the action."""
+    async def _recover(self, key: Key, action: Recover) -> None:
+        """Record first, then act: see the action."""
         kind = BY_NAME[action.workload.kind]
         if not action.resume:
-            record = {
+            record: dict[str, Any] = {
                 "apiVersion": kind.api_version,
                 "kind": kind.name,
                 "metadata": {
@@ -321,9 +321,11 @@ class Applier:
                     "namespace": key.namespace,
                     "uid": action.workload_uid,
                     "resourceVersion": action.resource_version,
-                    "annotations": {names.RECOVERY_ANNOTATION: history.render(action.history)},
+                    "annotations": {names.RECOVERY_ANNOTATION: history.render(action.history, action.debts)},
                 },
             }
+            if action.template:
+                record["spec"] = {"template": dict(action.template)}
             try:
                 answer = await self._write(
                     lambda: self._client.apply(kind, record, names.RECOVERY_FIELD_MANAGER)
@@ -333,12 +335,23 @@ class Applier:
                     await self._refresh(kind, key, action.workload.name, action.workload_uid)
                 raise
             self._learn(key, kind, answer)
-        try:
-            await self._write(lambda: self._client.evict(key.namespace, action.pod, uid=action.pod_uid))
-        except ApiError as error:
-            if error.status not in (404, 409):
-                raise
-            await self._refresh(POD, key, action.pod, action.pod_uid)
+        if action.rollback is not None:
+            body = _with_uid(action.rollback, action.workload_uid)
+            answer = await self._write(
+                lambda: self._client.apply(kind, body, names.FIELD_MANAGER, force=True)
+            )
+            self._learn(key, kind, answer)
+        for target in action.evict:
+            try:
+                await self._write(
+                    lambda target=target: self._client.evict(  # type: ignore[misc]
+                        key.namespace, target.name, uid=target.uid
+                    )
+                )
+            except ApiError as error:
+                if error.status not in (404, 409):
+                    raise
+                await self._refresh(POD, key, target.name, target.uid)
 
     async def _set_finalizer(self, key: Key) -> None:
         system = self._mirror.system(key)

@@ -154,8 +154,8 @@ class Reporter:
             self._metrics.time_to_ready.labels(key.namespace, key.name).set(facts.ready_seconds)
         for component, seconds in facts.start_seconds.items():
             self._metrics.component_time_to_ready.labels(key.namespace, key.name, component).set(seconds)
-        for component, _ in facts.recoveries:
-            self._metrics.recoveries.labels(key.namespace, key.name, component, "RestartPod").inc()
+        for component, action in facts.recoveries:
+            self._metrics.recoveries.labels(key.namespace, key.name, component, action).inc()
 
 
 def _headline(status: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from alluse_operator.api.conditions import ComponentReason, ConditionType, Reason
 from alluse_operator.api.status import (
+    ActionType,
     AllUseSystemStatus,
     ComponentState,
     ComponentStatus,
@@ -19,9 +20,10 @@ from alluse_operator.api.status import (
     SystemState,
     format_time,
 )
+from alluse_operator.core.history import Attempt
 from alluse_operator.core.objects import WORKLOAD_KINDS
 from alluse_operator.core.observed import PreviousStatus
-from alluse_operator.core.plan import Apply, ApplyReason, Delete, Mode, Outcome, Plan, RestartPod
+from alluse_operator.core.plan import Apply, ApplyReason, Delete, KeepRevision, Mode, Outcome, Plan, Recover
 
 
 class EventType(StrEnum):
@@ -133,6 +135,14 @@ def tell(
 
 # -- actions -------------------------------------------------------------------------------------------
 
+_DONE: Mapping[ActionType, str] = {
+    ActionType.ROLLOUT_RESTART: "replaces all pods of",
+    ActionType.RESCHEDULE_ELSEWHERE: "moves to another node the pods of",
+    ActionType.ROLLBACK_COMPONENT: "went back to the last good revision of",
+    ActionType.RESTART_DEPENDENTS: "restarted the pods of those that require",
+    ActionType.RESTART_ON_RECOVERY: "replaces, after its dependency has recovered, the pods of",
+}
+
 
 def _from_actions(plan: Plan, before: PreviousStatus, outcomes: Sequence[Outcome]) -> Iterator[Event]:
     started: list[str] = []
@@ -147,12 +157,12 @@ def _from_actions(plan: Plan, before: PreviousStatus, outcomes: Sequence[Outcome
                 restored.setdefault(name, []).append(_what_drifted(action))
             case Apply(component=name) if action.ref.kind in WORKLOAD_KINDS:
                 started.append(name)
-            case RestartPod():
+            case Recover(attempt=Attempt() as attempt):
                 again = " (resumed)" if action.resume else ""
+                number = f", attempt {attempt.number}" if attempt.number else ""
                 yield Event(
                     EventReason.RECOVERY_ACTION,
-                    f"restarted pod {action.pod} of {action.component}: {action.attempt.reason}, "
-                    f"attempt {action.attempt.number}{again}",
+                    f"{_done(action, attempt)} {action.component}: {attempt.reason}{number}{again}",
                     action.component,
                 )
             case _:
@@ -169,6 +179,11 @@ def _from_actions(plan: Plan, before: PreviousStatus, outcomes: Sequence[Outcome
             )
 
 
+def _done(action: Recover, attempt: Attempt) -> str:
+    pods = ", ".join(target.name for target in action.evict)
+    return _DONE.get(attempt.action) or f"restarted pod {pods} of"
+
+
 def _what_drifted(action: Apply) -> str:
     if not action.live_uid:
         return f"{action.ref} (it was gone)"
@@ -178,7 +193,7 @@ def _what_drifted(action: Apply) -> str:
 def _failure(before: PreviousStatus, outcome: Outcome) -> Iterator[Event]:
     """Told once: the status of the pass before has said it already when it comes again."""
     action = outcome.action
-    if not isinstance(action, Apply | Delete | RestartPod):
+    if not isinstance(action, Apply | Delete | Recover | KeepRevision):
         return
     error = outcome.error or ""
     said = before.components.get(action.component)

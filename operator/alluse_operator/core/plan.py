@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from alluse_operator.api.errors import FieldError
 from alluse_operator.api.spec import Criticality, DependencyCondition
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.desired import Identity, System
-from alluse_operator.core.history import Attempt
+from alluse_operator.core.history import Attempt, Debt
 from alluse_operator.core.objects import Object, Ref, ref_of
 from alluse_operator.core.observed import ContainerExit
 
@@ -72,30 +73,54 @@ class Delete:
     """None: the object's own grace period."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestartPod:
-    """Two writes, in this order: record, then evict.
+class PodTarget(NamedTuple):
+    """A pod to evict: by name, and only if it is still this one."""
 
-    1. Server-side apply of the annotation `alluse.io/recovery` = `history` on `workload` with the recovery
-       field manager, `metadata.uid` = `workload_uid`, `metadata.resourceVersion` = `resource_version`: who
-       planned on an old history must fail (409) and plan again. Left out when `resume` (already recorded).
-    2. Eviction of `pod` with uid precondition `pod_uid`. Not found, or another uid, is success; 429 (a
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """A step of recovery on one component: the record first, then the deed.
+
+    1. Left out when `resume` (already recorded). Server-side apply on `workload` with the recovery field
+       manager: the annotation `alluse.io/recovery` = `history.render(history, debts)`, and `template` as
+       `spec.template` where it is not empty; `metadata.uid` = `workload_uid`, `metadata.resourceVersion` =
+       `resource_version`: who planned on an old record must fail (409) and plan again. Whatever that field
+       manager owns in the template is part of `template` each time, or this write would take it away; a
+       rollout is recorded and done by this one write.
+    2. Server-side apply of `rollback` with the main field manager, forced, with `metadata.uid`.
+    3. Eviction of each of `evict` with its uid as precondition. Not found, or another uid, is success; 429 (a
        PodDisruptionBudget says no) is a failure that the next pass tries again.
     """
 
     component: str
-    pod: str
-    pod_uid: str
     workload: Ref
     workload_uid: str
     resource_version: str
     history: tuple[Attempt, ...]
-    """The whole new history, this attempt last."""
+    """All attempts of the new record."""
+    debts: tuple[Debt, ...] = ()
+    """All that is owed by the new record."""
+    attempt: Attempt | None = None
+    """What is done, the last of `history`; None: only the record changes."""
+    template: Mapping[str, Any] = field(default_factory=dict)
+    evict: tuple[PodTarget, ...] = ()
+    rollback: Object | None = None
     resume: bool = False
 
-    @property
-    def attempt(self) -> Attempt:
-        return self.history[-1]
+
+@dataclass(frozen=True, slots=True)
+class KeepRevision:
+    """Keep what our field manager has applied of `workload` in `obj`, a ControllerRevision without data, so
+    that the component can go back to it. Comes before the component's workload is applied, and must have
+    succeeded before that."""
+
+    component: str
+    workload: Ref
+    workload_uid: str
+    obj: Object
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +133,7 @@ class RemoveFinalizer:
     """Take our finalizer off the AllUseSystem, leaving others' in place; a conflict is retried at once."""
 
 
-Action = Apply | Delete | RestartPod | SetFinalizer | RemoveFinalizer
+Action = Apply | Delete | Recover | KeepRevision | SetFinalizer | RemoveFinalizer
 
 
 @dataclass(frozen=True, slots=True)

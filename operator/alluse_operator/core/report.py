@@ -25,7 +25,7 @@ from alluse_operator.core import startup, words
 from alluse_operator.core.conditions import conditions
 from alluse_operator.core.events import Event, tell
 from alluse_operator.core.observed import PreviousStatus, Snapshot
-from alluse_operator.core.plan import Apply, ApplyReason, ComponentPlan, Mode, Outcome, Plan, RestartPod
+from alluse_operator.core.plan import Apply, ApplyReason, ComponentPlan, Mode, Outcome, Plan, Recover
 from alluse_operator.core.rows import component_rows, settle, shorten
 
 
@@ -40,7 +40,7 @@ class Facts:
     ready_seconds: int | None = None
     """Set in the one pass in which the system first became ready."""
     recoveries: tuple[tuple[str, str], ...] = ()
-    """(component, reason) of each recovery action carried out in this pass."""
+    """(component, action) of each recovery action carried out in this pass."""
     exhausted: tuple[str, ...] = ()
     corrected: int = 0
     """Objects restored in this pass because somebody had changed or deleted them."""
@@ -201,7 +201,9 @@ def _facts(
         },
         ready_seconds=status.startup.seconds if first_ready and status.startup is not None else None,
         recoveries=tuple(
-            (action.component, action.attempt.reason) for action in done if isinstance(action, RestartPod)
+            (action.component, action.attempt.action.value)
+            for action in done
+            if isinstance(action, Recover) and action.attempt is not None
         ),
         exhausted=tuple(name for name, plan in components.items() if plan.recovery.exhausted),
         corrected=sum(

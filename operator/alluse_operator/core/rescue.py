@@ -15,7 +15,7 @@ from alluse_operator.api.spec import Criticality
 from alluse_operator.core import recovery
 from alluse_operator.core.desired import System
 from alluse_operator.core.gate import WELL
-from alluse_operator.core.plan import ComponentPlan, RestartPod
+from alluse_operator.core.plan import ComponentPlan, PodTarget, Recover
 from alluse_operator.core.recovery import Restart, Trouble
 from alluse_operator.core.sight import Sight
 
@@ -24,7 +24,7 @@ _RANK = {Criticality.CRITICAL: 0, Criticality.IMPORTANT: 1, Criticality.OPTIONAL
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    actions: tuple[RestartPod, ...]
+    actions: tuple[Recover, ...]
     components: Mapping[str, ComponentPlan]
     """The plans with their recovery filled in."""
 
@@ -40,12 +40,12 @@ def rescue(
     }
     place = {name: index for index, name in enumerate(system.components)}
     order = sorted(system.components.values(), key=lambda c: (_RANK[c.criticality], place[c.name]))
-    actions: list[RestartPod] = []
+    actions: list[Recover] = []
     decided: dict[str, ComponentPlan] = {}
     for component in order:
         name = component.name
         sight, plan = sights[name], plans[name]
-        action: RestartPod | None = None
+        action: Recover | None = None
         if component.managed and plan.assessment.suspect and sight.workload is not None:
             others = [until for other, until in busy.items() if other != name]
             full = len(others) >= system.recovery.max_concurrent
@@ -71,18 +71,18 @@ def rescue(
     return Rescue(tuple(actions), decided)
 
 
-def _action(sight: Sight, decision: Restart) -> RestartPod | None:
+def _action(sight: Sight, decision: Restart) -> Recover | None:
     pod = next((pod for pod in sight.live if pod.uid == decision.history[-1].pod_uid), None)
     if pod is None or sight.workload is None:
         return None
-    return RestartPod(
+    return Recover(
         component=sight.component.name,
-        pod=pod.name,
-        pod_uid=pod.uid,
         workload=sight.workload.ref,
         workload_uid=sight.workload.uid,
         resource_version=sight.workload.resource_version,
         history=decision.history,
+        attempt=decision.history[-1],
+        evict=(PodTarget(pod.name, pod.uid),),
         resume=decision.resume,
     )
 

@@ -18,8 +18,9 @@ from alluse_operator.api.status import (
     WaitingFor,
     format_time,
 )
+from alluse_operator.core.history import Attempt
 from alluse_operator.core.observed import PreviousStatus, Snapshot
-from alluse_operator.core.plan import Apply, ComponentPlan, Outcome, Plan, RestartPod
+from alluse_operator.core.plan import Apply, ComponentPlan, Outcome, Plan, Recover
 
 #: Reasons under which the kubelet's own restarts are what is being done about a component.
 _KUBELET_ACTS = frozenset({ComponentReason.CRASHED, ComponentReason.CRASH_LOOP})
@@ -32,7 +33,7 @@ def settle(plan: Plan, outcomes: Sequence[Outcome], before: PreviousStatus) -> d
     """
     settled = dict(plan.components)
     for outcome in outcomes:
-        if outcome.ok or not isinstance(outcome.action, Apply | RestartPod):
+        if outcome.ok or not isinstance(outcome.action, Apply | Recover):
             continue
         name = outcome.action.component
         if name in settled:
@@ -77,8 +78,10 @@ def _describe(outcome: Outcome) -> str:
     match outcome.action:
         case Apply() as apply:
             return f"applying {apply.ref}"
-        case RestartPod() as restart:
-            return f"restarting pod {restart.pod}"
+        case Recover(attempt=Attempt() as attempt):
+            return str(attempt.action)
+        case Recover():
+            return "recording a restart that is owed"
         case _:
             return "an action"
 
@@ -133,7 +136,7 @@ def _last_action(plan: ComponentPlan) -> LastAction | None:
         )
     if ours is None:
         return None
-    return LastAction(type=ActionType.RESTART_POD, time=ours.at, reason=ours.reason)
+    return LastAction(type=ours.action, time=ours.at, reason=ours.reason)
 
 
 def _disabled(name: str, snapshot: Snapshot) -> ComponentStatus:

@@ -12,6 +12,7 @@ from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import ComponentType, Criticality, DependencyCondition, Requirement
 from alluse_operator.api.status import AllUseSystemStatus
 from alluse_operator.core.desired import Dependency, Health, RecoveryPolicy, Startup, System, TeardownPolicy
+from alluse_operator.core.objects import Ref
 from alluse_operator.core.plan import Apply
 from builders import at, built_of, make_resource
 from desired_values import make_component, make_system
@@ -119,6 +120,20 @@ def test_a_running_system_is_ready_and_quiet() -> None:
     assert reasons(run(cluster)) == []
 
 
+def test_how_long_a_start_took_is_said_together_with_its_success() -> None:
+    """The pods may be ready before their workload's controller has written its own status."""
+    cluster = ModelCluster(SHOP, SHOP)
+    while not any(pod.ready for pod in cluster.pods.values()):
+        cluster.reconcile()
+        cluster.tick(1)
+    [ready] = {pod.component for pod in cluster.pods.values() if pod.ready and pod.component != "extra"}
+    workload = next(obj for ref, obj in cluster.objects.items() if ref == Ref("Deployment", f"shop-{ready}"))
+    workload["status"]["observedGeneration"] = 0
+    cluster.reconcile()
+    assert row(cluster, ready)["state"] == "Healthy"
+    assert "startSeconds" in row(cluster, ready)
+
+
 def test_transition_times_stay_while_the_status_does() -> None:
     cluster = started()
     before = {c["type"]: c["lastTransitionTime"] for c in status(cluster)["conditions"]}
@@ -181,7 +196,7 @@ def test_a_grey_failure_is_restarted_and_told() -> None:
     done = cluster.reconcile()
     assert done is not None
     assert "RecoveryAction" in reasons([done])
-    assert done.report.facts.recoveries == (("web", "ProbeFailed"),)
+    assert done.report.facts.recoveries == (("web", "RestartPod"),)
     found = row(cluster, "web")
     assert found["attempts"] == 1
     assert found["lastAction"]["type"] == "RestartPod"

@@ -26,8 +26,9 @@ from alluse_operator.core.plan import (
     Delete,
     Mode,
     Plan,
+    PodTarget,
+    Recover,
     RemoveFinalizer,
-    RestartPod,
     SetFinalizer,
 )
 from alluse_operator.errors import ApiError, NotLeading
@@ -289,16 +290,16 @@ def test_deleting_what_is_gone_or_replaced_is_success() -> None:
     virtual_time.run(scenario())
 
 
-def restart(workload: dict[str, Any], *, resume: bool = False) -> RestartPod:
+def restart(workload: dict[str, Any], *, resume: bool = False) -> Recover:
     attempt = Attempt("uid-pod", datetime(2026, 1, 1, tzinfo=UTC), "ProbeFailed", 1, 1)
-    return RestartPod(
+    return Recover(
         component="a",
-        pod="a-1",
-        pod_uid="uid-pod",
         workload=Ref("Deployment", "a"),
         workload_uid=workload["metadata"]["uid"],
         resource_version=workload["metadata"]["resourceVersion"],
         history=(attempt,),
+        attempt=attempt,
+        evict=(PodTarget("a-1", "uid-pod"),),
         resume=resume,
     )
 

@@ -177,7 +177,7 @@ def test_facts_become_metrics_and_go_with_the_system() -> None:
             components={"web": ComponentState.HEALTHY},
             start_seconds={"web": 3},
             ready_seconds=7,
-            recoveries=(("web", "ProbeFailed"),),
+            recoveries=(("web", "RestartPod"),),
         )
         await bench.reporter.publish(KEY, bench.resource, report(None, facts=facts))
         text = bench.metrics.render().decode()
