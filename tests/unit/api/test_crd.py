@@ -93,7 +93,9 @@ def test_a_component_has_no_defaults_in_the_definition_because_they_would_hide_t
     place: str,
 ) -> None:
     defaulted = {path for path, schema in FIELDS.items() if path.startswith(place) and "default" in schema}
-    allowed = {f"{place}.type"} | {f"{place}.dependsOn[].{name}" for name in ("condition", "requirement")}
+    # A list of dependencies is taken whole, so that nothing below an edge could be hidden.
+    edge = ("condition", "requirement", "onUnhealthy", "graceSeconds")
+    allowed = {f"{place}.type"} | {f"{place}.dependsOn[].{name}" for name in edge}
     assert defaulted <= allowed
 
 
