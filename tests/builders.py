@@ -97,8 +97,13 @@ def make_pod(
     deleting: datetime | None = None,
     revision: str | None = None,
     uid: str = "",
+    node: str = "",
+    failed: tuple[str, str] | None = None,
+    disrupted: tuple[str, datetime] | None = None,
 ) -> dict[str, Any]:
-    """A pod of a workload. `ready` and `lost_ready` are when the condition Ready became True or False."""
+    """A pod of a workload. `ready` and `lost_ready` are when the condition Ready became True or False,
+    `failed` is reason and message of a pod in phase Failed, `disrupted` the condition DisruptionTarget.
+    """
     template = workload["spec"]["template"]
     labels = {**template["metadata"]["labels"], **({names.REVISION_LABEL: revision} if revision else {})}
     state: dict[str, Any] = {}
@@ -136,6 +141,15 @@ def make_pod(
                 "lastTransitionTime": stamp(unscheduled[1]),
             }
         )
+    if disrupted is not None:
+        conditions.append(
+            {
+                "type": "DisruptionTarget",
+                "status": "True",
+                "reason": disrupted[0],
+                "lastTransitionTime": stamp(disrupted[1]),
+            }
+        )
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -148,9 +162,10 @@ def make_pod(
             "ownerReferences": [{"uid": "uid-replicaset", "controller": True, "kind": "ReplicaSet"}],
             **({"deletionTimestamp": stamp(deleting)} if deleting else {}),
         },
-        "spec": template["spec"],
+        "spec": {**template["spec"], **({"nodeName": node} if node else {})},
         "status": {
-            "phase": phase or ("Running" if running or ended else "Pending"),
+            "phase": phase or ("Failed" if failed else "Running" if running or ended else "Pending"),
+            **({"reason": failed[0], "message": failed[1]} if failed else {}),
             "podIP": "10.0.0.1",
             "conditions": conditions,
             "containerStatuses": [
@@ -177,6 +192,8 @@ def make_snapshot(
     resource: Object | None = None,
     refusals: Iterable[Object] = (),
     namespace_terminating: bool = False,
+    nodes: Iterable[Object] = (),
+    slices: Iterable[Object] = (),
 ) -> Snapshot:
     """A fresh snapshot of these objects."""
     return read_snapshot(
@@ -188,7 +205,53 @@ def make_snapshot(
         trust_for=timedelta(seconds=60),
         namespace_terminating=namespace_terminating,
         refusals=refusals,
+        nodes=nodes,
+        slices=slices,
     )
+
+
+def make_node(
+    name: str, *, ready: bool = True, since: datetime = T0, unschedulable: bool = False, taint: str = ""
+) -> dict[str, Any]:
+    """A node; `taint` is the effect of one."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "uid": f"uid-node-{name}", "resourceVersion": "1"},
+        "spec": {
+            **({"unschedulable": True} if unschedulable else {}),
+            **({"taints": [{"key": "example.com/kept-free", "effect": taint}]} if taint else {}),
+        },
+        "status": {
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True" if ready else "Unknown",
+                    "lastTransitionTime": stamp(since),
+                }
+            ]
+        },
+    }
+
+
+def make_slice(service: Object, ready: Iterable[str], unready: Iterable[str] = ()) -> dict[str, Any]:
+    """An EndpointSlice of a Service; the pods are named by uid."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{service['metadata']['name']}-x",
+            "namespace": service["metadata"]["namespace"],
+            "uid": f"uid-slice-{service['metadata']['name']}",
+            "resourceVersion": "1",
+            "labels": dict(service["metadata"]["labels"]),
+        },
+        "endpoints": [
+            {"conditions": {"ready": good}, "targetRef": {"kind": "Pod", "uid": uid}}
+            for good, uids in ((True, ready), (False, unready))
+            for uid in uids
+        ],
+    }
 
 
 def make_event(kind: str, name: str, message: str, when: datetime) -> dict[str, Any]:

@@ -39,6 +39,10 @@ class ProbeReading:
     """When the present outcome was first seen without a gap; None: not known, take `at`."""
     message: str = ""
     """For people: 'HTTP 503', 'no answer within 1 s', what the body says is degraded."""
+    took: timedelta = timedelta(0)
+    """How long the answer took."""
+    slow: int = 0
+    """Answers in a row, this one included, that took more than half of the time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +92,27 @@ class PodView:
     """ConfigMaps that it mounts or reads."""
     failed_reason: str = ""
     """`status.reason` of a pod in phase Failed: Evicted, NodeLost ..."""
+    failed_message: str = ""
+    disruption: str = ""
+    """Reason of the condition DisruptionTarget: PreemptionByScheduler, DeletionByTaintManager ..."""
+    ended_at: datetime | None = None
+    """When it was evicted, preempted or given up, as far as the cluster says; None: it was not."""
 
     @property
     def ready_since(self) -> datetime | None:
         return self.ready_changed_at if self.ready else None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node of the cluster, reduced to whether pods can live there."""
+
+    name: str
+    ready: bool
+    since: datetime | None = None
+    """When `ready` last changed."""
+    schedulable: bool = True
+    """New pods may be put there: neither cordoned nor tainted against all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +192,8 @@ class PreviousComponent:
     last_action_at: datetime | None = None
     start_seconds: int | None = None
     revision: str = ""
+    failures: tuple[datetime, ...] = ()
+    """When it lost its health, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +252,10 @@ class Snapshot:
     trust_for: timedelta
     """How long a listing is believed."""
     namespace_terminating: bool = False
+    nodes: Mapping[str, NodeView] = field(default_factory=dict)
+    """By name; empty: not known (an operator of some namespaces may not read nodes)."""
+    endpoints: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By component: uids of the pods that its Service leads to. A component that is not here: not known."""
 
     def trusted(self, now: datetime) -> bool:
         return now - self.synced_at <= self.trust_for

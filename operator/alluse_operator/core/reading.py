@@ -47,6 +47,8 @@ from alluse_operator.core.observed import (
     WorkloadView,
 )
 from alluse_operator.core.ownership import owns
+from alluse_operator.core.surroundings import read_endpoints, read_node
+from alluse_operator.core.times import parse_time as parse_time
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 #: A refusal is believed so long after it was last reported; the controllers report with growing pauses.
@@ -62,11 +64,14 @@ def read_snapshot(
     trust_for: timedelta,
     namespace_terminating: bool = False,
     refusals: Iterable[Object] = (),
+    nodes: Iterable[Object] = (),
+    slices: Iterable[Object] = (),
 ) -> Snapshot:
     """The snapshot of one system.
 
     `objects` are the live objects of `CHILD_KINDS` that bear the system's label or one of its names,
-    `pods` those with the system's label, `refusals` Kubernetes Events with reason FailedCreate.
+    `pods` those with the system's label, `refusals` Kubernetes Events with reason FailedCreate, `nodes` all
+    nodes of the cluster (none: not known), `slices` the EndpointSlices with the system's label.
     """
     view = read_resource(resource)
     by_ref = {ref_of(obj): obj for obj in objects}
@@ -92,6 +97,8 @@ def read_snapshot(
         synced_at=synced_at,
         trust_for=trust_for,
         namespace_terminating=namespace_terminating,
+        nodes={node.name: node for node in map(read_node, nodes)},
+        endpoints=read_endpoints(view.identity, slices),
     )
 
 
@@ -126,6 +133,9 @@ def read_pod(pod: Object) -> PodView:
     containers = [c for c in status.get("containerStatuses") or () if isinstance(c, Mapping)]
     ready = _condition(status, "Ready")
     scheduled = _condition(status, "PodScheduled")
+    disrupted = _condition(status, "DisruptionTarget")
+    disruption = str(disrupted.get("reason", "")) if disrupted.get("status") == "True" else ""
+    failed = status.get("phase") == "Failed"
     unscheduled = scheduled.get("status") == "False"
     running = bool(containers) and all(mapping_at(c, "state", "running") for c in containers)
     waiting = next((w for c in containers if (w := mapping_at(c, "state", "waiting"))), {})
@@ -155,19 +165,24 @@ def read_pod(pod: Object) -> PodView:
         unscheduled_since=parse_time(scheduled.get("lastTransitionTime")) if unscheduled else None,
         unscheduled_message=str(scheduled.get("message", "")) if unscheduled else "",
         config_maps=tuple(config_maps_used(mapping_at(pod, "spec"))),
-        failed_reason=str(status.get("reason", "")) if status.get("phase") == "Failed" else "",
+        failed_reason=str(status.get("reason", "")) if failed else "",
+        failed_message=str(status.get("message", "")) if failed else "",
+        disruption=disruption,
+        ended_at=_ended_at(pod, containers) if failed or disruption else None,
     )
 
 
-def parse_time(value: Any) -> datetime | None:
-    """An RFC 3339 time with its zone, or None."""
-    if not isinstance(value, str):
-        return value if isinstance(value, datetime) and value.tzinfo is not None else None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else None
+def _ended_at(pod: Object, containers: list[Mapping[str, Any]]) -> datetime | None:
+    """The latest of what the cluster says about the end of a pod."""
+    disrupted = _condition(mapping_at(pod, "status"), "DisruptionTarget")
+    end = _last_exit(containers)
+    moments = (
+        parse_time(disrupted.get("lastTransitionTime")),
+        end.finished_at if end is not None else None,
+        parse_time(metadata(pod).get("deletionTimestamp")),
+        parse_time(_condition(mapping_at(pod, "status"), "Ready").get("lastTransitionTime")),
+    )
+    return next((moment for moment in moments if moment is not None), None)
 
 
 def _workload(identity: Identity, obj: Object, refusal: Refusal | None, at: datetime) -> WorkloadView:
@@ -313,7 +328,14 @@ def _previous_component(row: Mapping[str, Any]) -> PreviousComponent | None:
         last_action_at=parse_time(mapping_at(row, "lastAction").get("time")),
         start_seconds=start_seconds if isinstance(start_seconds, int) else None,
         revision=str(row.get("revision", "")),
+        failures=_times(row.get("failures")),
     )
+
+
+def _times(value: Any) -> tuple[datetime, ...]:
+    """Times in order; what is none is left out."""
+    found = value if isinstance(value, list | tuple) else ()
+    return tuple(sorted(moment for text in found if (moment := parse_time(text)) is not None))
 
 
 def _rows(obj: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

@@ -6,18 +6,19 @@ Everything that the rules of health and recovery ask is derived here once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from alluse_operator.api.names import object_name
+from alluse_operator.api.names import ISOLATED_LABEL, object_name
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core import history
 from alluse_operator.core.desired import Component, System
 from alluse_operator.core.history import Attempt
-from alluse_operator.core.objects import WORKLOAD_KINDS, ComponentObjects, Ref, ref_of
+from alluse_operator.core.objects import WORKLOAD_KINDS, ComponentObjects, Ref, mapping_at, ref_of
 from alluse_operator.core.observed import (
     ContainerExit,
+    NodeView,
     PodView,
     PreviousComponent,
     ProbeOutcome,
@@ -28,10 +29,22 @@ from alluse_operator.core.observed import (
 
 #: A deep check answers, fails or times out within this much of its schedule, or is not running.
 _PROBE_SLACK = timedelta(seconds=2)
+#: A pod may be seen so long before the node that it is on, where both are new.
+_YOUNG = timedelta(seconds=30)
+#: Losses of health are remembered for so long.
+LOSSES_KEPT = timedelta(minutes=10)
+#: The end of a container and the loss that the status tells of are the same within so long.
+_SAME_LOSS = timedelta(seconds=5)
 
 #: States of a component whose workload is yet to show itself, whatever an earlier workload of that name did.
 _BEGINNING = frozenset(
-    {ComponentState.WAITING, ComponentState.BLOCKED, ComponentState.STARTING, ComponentState.STOPPING}
+    {
+        ComponentState.WAITING,
+        ComponentState.BLOCKED,
+        ComponentState.STARTING,
+        ComponentState.STOPPING,
+        ComponentState.STOPPED,
+    }
 )
 
 
@@ -48,6 +61,10 @@ class Sight:
     probes: Mapping[str, ProbeReading]
     previous: PreviousComponent | None
     now: datetime
+    nodes: Mapping[str, NodeView] = field(default_factory=dict)
+    """Empty: not known."""
+    endpoints: frozenset[str] | None = None
+    """uids of the pods that its Service leads to; None: not known, or it shall lead nowhere."""
 
     @cached_property
     def current(self) -> bool:
@@ -129,9 +146,43 @@ class Sight:
         if not self.attempts:
             return False
         last = self.attempts[-1]
-        return self.now < last.at + self.component.start_deadline and all(
-            p.uid != last.pod_uid for p in self.live
+        return (
+            last.counts
+            and self.now < last.at + self.component.start_deadline
+            and all(pod.uid not in last.evicted for pod in self.live)
         )
+
+    @cached_property
+    def lost_node(self) -> str:
+        """The node, not ready or gone, with the pods that the component misses; empty: there is none such."""
+        if self.ready_count >= self.wanted_replicas:
+            return ""
+        unfinished = [p for p in self.pods if p.phase not in ("Failed", "Succeeded")]
+        elsewhere = [p for p in unfinished if not p.deleting and not self._is_stranded(p)]
+        if len(elsewhere) >= self.wanted_replicas:
+            return ""
+        return min((p.node for p in unfinished if not p.ready and self._is_stranded(p)), default="")
+
+    def _is_stranded(self, pod: PodView) -> bool:
+        """Its node is not ready; or gone, unless the pod is so young that its node may be as young."""
+        if not self.nodes or not pod.node:
+            return False
+        node = self.nodes.get(pod.node)
+        return not node.ready if node is not None else self.now - pod.created_at > _YOUNG
+
+    @cached_property
+    def losses(self) -> tuple[datetime, ...]:
+        """When it lost its health of late, oldest first: what the status remembers, and the last end of a
+        container. What was before the latest action of ours counts no more: the action answered it.
+        """
+        known = list(self.previous.failures) if self.previous is not None else []
+        end = self.last_exit.finished_at if self.last_exit is not None else None
+        if end is not None and all(abs(end - moment) > _SAME_LOSS for moment in known):
+            known.append(end)
+        horizon = self.now - LOSSES_KEPT
+        if self.attempts:
+            horizon = max(horizon, self.attempts[-1].at)
+        return tuple(sorted(moment for moment in known if moment > horizon))
 
     @cached_property
     def last_exit(self) -> ContainerExit | None:
@@ -177,9 +228,19 @@ def see(
             probes=snapshot.probes,
             previous=snapshot.resource.status.components.get(name),
             now=now,
+            nodes=snapshot.nodes,
+            endpoints=_endpoints_of(system, name, snapshot),
         )
         for name, component in system.components.items()
     }
+
+
+def _endpoints_of(system: System, name: str, snapshot: Snapshot) -> frozenset[str] | None:
+    """None also for a component that was taken out of its Service."""
+    service = snapshot.objects.get(Ref("Service", object_name(system.name, name)), {})
+    if ISOLATED_LABEL in mapping_at(service, "spec", "selector"):
+        return None
+    return snapshot.endpoints.get(name)
 
 
 def _workload_of(

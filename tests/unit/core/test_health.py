@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alluse_operator.api.names import RECOVERY_ANNOTATION, REVISION_ANNOTATION
+from alluse_operator.api.names import ISOLATED_LABEL, RECOVERY_ANNOTATION, REVISION_ANNOTATION
 from alluse_operator.api.spec import ComponentType
 from alluse_operator.core import history
 from alluse_operator.core.desired import Health
@@ -18,7 +18,18 @@ from alluse_operator.core.history import Attempt
 from alluse_operator.core.observed import ProbeOutcome, ProbeReading
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import see
-from builders import at, built_of, make_event, make_live, make_pod, make_resource, make_snapshot, stamp
+from builders import (
+    at,
+    built_of,
+    make_event,
+    make_live,
+    make_node,
+    make_pod,
+    make_resource,
+    make_slice,
+    make_snapshot,
+    stamp,
+)
 from desired_values import make_component, make_system
 
 HEALTH = Health(path="/health", period=timedelta(seconds=3), unhealthy_after=3)
@@ -49,12 +60,22 @@ class Case:
     since: float | None = None
     recheck: float | None = None
     text: str = ""
+    slow: int = 0
+    nodes: tuple[Mapping[str, Any], ...] = ()
+    in_service: tuple[str, ...] | None = None
+    """uids of the pods that the Service leads to; None: nothing is known of it."""
+    isolated: bool = False
 
 
 READY = {"running": at(2), "ready": at(5)}
 RUNNING = {"running": at(2)}
 WAS_HEALTHY = {"name": "web", "state": "Healthy", "startSeconds": 5, "since": stamp(at(5))}
 CRASH = ("Error", 137, at(95))
+KILLED = ("OOMKilled", 137, at(95))
+LOSSES = [stamp(at(-300)), stamp(at(-100)), stamp(at(80))]
+FLAPPED = {**WAS_HEALTHY, "since": stamp(at(85)), "failures": LOSSES}
+AGAIN = {"running": at(2), "ready": at(85)}
+AWAY = make_node("one", ready=False, since=at(60))
 
 CASES: Mapping[str, Case] = {
     "nothing is there": Case("Waiting Created"),
@@ -270,6 +291,235 @@ CASES: Mapping[str, Case] = {
         started=True,
         text="backoff limit",
     ),
+    "ended for want of memory": Case(
+        "Unhealthy OutOfMemory",
+        ({"ended": KILLED, "restarts": 0, "lost_ready": at(95)},),
+        {},
+        since=95,
+        text="OOMKilled",
+    ),
+    "ended for want of memory and runs again": Case(
+        "Recovering OutOfMemory",
+        ({"running": at(97), "ended": KILLED, "restarts": 1, "lost_ready": at(95), "started": False},),
+        {},
+        recheck=157,
+    ),
+    "ends for want of memory again and again": Case(
+        "Unhealthy CrashLoop",
+        ({"waiting": ("CrashLoopBackOff", ""), "ended": KILLED, "restarts": 4, "phase": "Running"},),
+        {},
+        text="OOMKilled",
+    ),
+    "its node is not ready": Case(
+        "Unhealthy NodeUnreachable",
+        ({"running": at(2), "lost_ready": at(62), "node": "one"},),
+        {},
+        nodes=(AWAY, make_node("two")),
+        started=True,
+        since=60,
+        text="node one is not ready",
+    ),
+    "its node is gone": Case(
+        "Unhealthy NodeUnreachable",
+        ({"running": at(2), "lost_ready": at(62), "node": "one"},),
+        {},
+        nodes=(make_node("two"),),
+        started=True,
+        text="node one is gone",
+    ),
+    "it hangs, and nothing is known of nodes": Case(
+        "Unhealthy NotReady",
+        ({"running": at(2), "lost_ready": at(62), "node": "one"},),
+        {},
+        started=True,
+        suspect=True,
+    ),
+    "a pod on a lost node is ready for all that is known": Case(
+        "Healthy Healthy", ({**READY, "node": "one"},), {}, nodes=(AWAY,), healthy=True, started=True
+    ),
+    "the pod of a lost node has a successor elsewhere": Case(
+        "Recovering NotYetReady",
+        (
+            {"running": at(2), "lost_ready": at(62), "node": "one", "deleting": at(90)},
+            {"created": at(90), "node": "two"},
+        ),
+        {},
+        nodes=(AWAY, make_node("two")),
+        previous=WAS_HEALTHY,
+    ),
+    "the pod of a lost node goes and gets no successor": Case(
+        "Unhealthy NodeUnreachable",
+        ({"running": at(2), "lost_ready": at(62), "node": "one", "deleting": at(90)},),
+        {},
+        nodes=(AWAY, make_node("two")),
+        previous=WAS_HEALTHY,
+    ),
+    "a node that is as young as its pod may not be known yet": Case(
+        "Starting NotYetReady",
+        ({"created": at(80), "running": at(85), "node": "new"},),
+        {},
+        nodes=(make_node("two"),),
+    ),
+    "one of two pods is on a lost node": Case(
+        "Degraded NodeUnreachable",
+        ({**READY, "node": "two"}, {"running": at(2), "lost_ready": at(62), "node": "one"}),
+        {},
+        nodes=(AWAY, make_node("two")),
+        component=replace(WEB, replicas=2),
+        started=True,
+    ),
+    "evicted by its node": Case(
+        "Unhealthy Evicted",
+        ({"lost_ready": at(50), "failed": ("Evicted", "The node was low on resource: memory.")},),
+        {},
+        previous=WAS_HEALTHY,
+        since=50,
+        recheck=110,
+        text="low on resource: memory",
+    ),
+    "evicted, the successor comes up": Case(
+        "Recovering Evicted",
+        (
+            {"lost_ready": at(50), "failed": ("Evicted", "The node was low on resource: memory.")},
+            {"created": at(50)},
+        ),
+        {},
+        previous=WAS_HEALTHY,
+        recheck=110,
+    ),
+    "evicted long ago, hangs now": Case(
+        "Unhealthy NotReady",
+        ({"failed": ("Evicted", "")}, {"created": at(10), "running": at(11), "lost_ready": at(90)}),
+        {},
+        started=True,
+        suspect=True,
+    ),
+    "preempted": Case(
+        "Unhealthy Evicted",
+        (
+            {
+                "running": at(2),
+                "lost_ready": at(95),
+                "deleting": at(98),
+                "disrupted": ("PreemptionByScheduler", at(97)),
+            },
+        ),
+        {},
+        previous=WAS_HEALTHY,
+        since=97,
+        recheck=157,
+        text="higher priority",
+    ),
+    "evicted by way of the API, as we do it ourselves": Case(
+        "Unhealthy Missing",
+        (
+            {
+                "running": at(2),
+                "lost_ready": at(95),
+                "deleting": at(98),
+                "disrupted": ("EvictionByEvictionAPI", at(97)),
+            },
+        ),
+        {},
+        previous=WAS_HEALTHY,
+    ),
+    "three losses within ten minutes": Case(
+        "Unhealthy Flapping",
+        (AGAIN,),
+        {},
+        previous=FLAPPED,
+        started=True,
+        suspect=True,
+        recheck=145,
+        text="3 times",
+    ),
+    "two losses are not three": Case(
+        "Healthy Healthy",
+        (AGAIN,),
+        {},
+        previous={**FLAPPED, "failures": LOSSES[1:]},
+        healthy=True,
+        started=True,
+    ),
+    "the first of three losses was long ago": Case(
+        "Healthy Healthy",
+        (AGAIN,),
+        {},
+        previous={**FLAPPED, "failures": [stamp(at(-501)), *LOSSES[1:]]},
+        healthy=True,
+        started=True,
+    ),
+    "it has flapped, and a minute was good": Case(
+        "Healthy Healthy",
+        ({"running": at(2), "ready": at(40)},),
+        {},
+        previous={**FLAPPED, "failures": [*LOSSES[:2], stamp(at(39))]},
+        healthy=True,
+        started=True,
+    ),
+    "a restart of ours answers what was lost before": Case(
+        "Healthy Healthy",
+        (AGAIN,),
+        {},
+        previous=FLAPPED,
+        attempt=Attempt("gone", at(81), "Flapping", 1, 1),
+        healthy=True,
+        started=True,
+    ),
+    "the kubelet's restarts flap, and its back-off is its own": Case(
+        "Unhealthy Flapping",
+        ({"running": at(85), "ready": at(86), "ended": ("Error", 1, at(80)), "restarts": 3},),
+        {},
+        previous=FLAPPED,
+        started=True,
+    ),
+    "the end of a container is a loss that nobody has noted": Case(
+        "Unhealthy Flapping",
+        ({"running": at(91), "ready": at(92), "ended": ("Error", 1, at(90)), "restarts": 1},),
+        {},
+        previous={**FLAPPED, "failures": LOSSES[1:]},
+        started=True,
+    ),
+    "it answers correctly and late": Case(
+        "Degraded Slow",
+        (READY,),
+        {},
+        (ProbeOutcome.GOOD, 0),
+        slow=3,
+        healthy=True,
+        started=True,
+        text="more than half of 1 s",
+    ),
+    "two late answers are not three": Case(
+        "Healthy Healthy", (READY,), {}, (ProbeOutcome.GOOD, 0), slow=2, healthy=True, started=True
+    ),
+    "its Service does not lead to it": Case(
+        "Degraded NotInService", (READY,), {}, in_service=("uid-other",), started=True, since=15, recheck=105
+    ),
+    "its Service leads to it": Case(
+        "Healthy Healthy", (READY,), {}, in_service=("uid-pod-0",), healthy=True, started=True
+    ),
+    "its Service may yet come to lead to it": Case(
+        "Healthy Healthy",
+        ({"running": at(90), "ready": at(95)},),
+        {},
+        in_service=(),
+        healthy=True,
+        started=True,
+        recheck=105,
+    ),
+    "its Service leads to one of two": Case(
+        "Degraded NotInService",
+        (READY, READY),
+        {},
+        in_service=("uid-pod-1",),
+        component=replace(WEB, replicas=2),
+        healthy=True,
+        started=True,
+    ),
+    "it was taken out of its Service": Case(
+        "Healthy Healthy", (READY,), {}, in_service=(), isolated=True, healthy=True, started=True
+    ),
     "observed only, and not there": Case("Unhealthy Missing", component=replace(WEB, managed=False)),
 }
 
@@ -292,16 +542,25 @@ def verdict(case: Case, now: datetime) -> Assessment:
     probes = ()
     if case.probe is not None:
         outcome, failures = case.probe
-        probes = (ProbeReading("uid-pod-0", outcome, at(case.probe_at), failures, at(90), "HTTP 500"),)
+        probes = (
+            ProbeReading(
+                "uid-pod-0", outcome, at(case.probe_at), failures, at(90), "HTTP 500", slow=case.slow
+            ),
+        )
     row = {"name": "web", "revision": case.revision or objects.revision, **(case.previous or {})}
+    services = [make_live(obj) for obj in objects.supporting if obj["kind"] == "Service"]
+    if case.isolated:
+        services[0]["spec"]["selector"][ISOLATED_LABEL] = "true"
     snapshot = make_snapshot(
         system,
-        objects=[live] if case.status is not None else [],
+        objects=[live, *services] if case.status is not None else [],
         pods=pods,
         probes=probes,
         now=now,
         resource=make_resource(system, status={"components": [row]} if case.previous else {}),
         refusals=[make_event(live["kind"], "shop-web", case.event, at(90))] if case.event else [],
+        nodes=case.nodes,
+        slices=[make_slice(services[0], case.in_service)] if case.in_service is not None else [],
     )
     built = built_of(managed) if case.component.managed else {}
     return assess(see(system, built, snapshot, now)["web"])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from alluse_operator.api.spec import ComponentType
-from alluse_operator.core.health import jobs, pods, probes, readiness
+from alluse_operator.core.health import flapping, jobs, pods, probes, readiness
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
 
@@ -20,24 +20,30 @@ Rule = Callable[[Sight], Assessment | None]
 SERVICE_RULES: tuple[Rule, ...] = (
     pods.absent,
     pods.stopping,
+    pods.stranded,
     pods.refused,
     pods.pod_trouble,
     pods.unschedulable,
     readiness.hung,
     readiness.restarted,
     readiness.recovering,
+    pods.evicted,
     readiness.replaced,
     readiness.starting,
     probes.probe_failed,
     probes.probe_silent,
+    flapping.flapping,
     probes.settling,
+    probes.not_in_service,
     probes.reports_degraded,
+    probes.slow,
     probes.healthy,
 )
 JOB_RULES: tuple[Rule, ...] = (
     pods.absent,
     pods.stopping,
     jobs.job_ended,
+    pods.stranded,
     pods.refused,
     pods.pod_trouble,
     pods.unschedulable,

@@ -9,7 +9,16 @@ from datetime import timedelta
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.spec import ComponentType
 from alluse_operator.api.status import ComponentState
-from alluse_operator.core.health.words import last_words, partly, say, trouble
+from alluse_operator.core.health.words import (
+    end_reason,
+    last_words,
+    partly,
+    say,
+    start_deadline,
+    too_late,
+    trouble,
+)
+from alluse_operator.core.observed import PodView
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
 
@@ -34,6 +43,27 @@ _CONFIG_REASONS = frozenset(
         "PostStartHookError",
     }
 )
+#: `status.reason` of pods that did not end by themselves.
+_EVICTED_REASONS = frozenset(
+    {
+        "Evicted",
+        "NodeAffinity",
+        "NodeLost",
+        "NodeShutdown",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfpods",
+        "Preempting",
+        "Terminated",
+        "UnexpectedAdmissionError",
+    }
+)
+#: Reasons of the condition DisruptionTarget. Evictions by the API are not among them: most are our own.
+_DISRUPTIONS = {
+    "DeletionByTaintManager": "its node had been away for too long",
+    "PreemptionByScheduler": "a pod of higher priority needed its place",
+    "TerminationByKubelet": "its node needed what it used, or shut down",
+}
 
 #: The scheduler says so of every pod whose claim is still being bound; for so long it is not believed.
 _UNSCHEDULABLE_GRACE = timedelta(seconds=5)
@@ -56,6 +86,20 @@ def stopping(sight: Sight) -> Assessment | None:
     if sight.workload is None or not sight.workload.deleting:
         return None
     return say(sight, ComponentState.STOPPING, ComponentReason.STOPPING, "its workload is being deleted")
+
+
+def stranded(sight: Sight) -> Assessment | None:
+    """Its pods are on a node that has gone away: nothing that is done to the component helps."""
+    if not sight.lost_node:
+        return None
+    node = sight.nodes.get(sight.lost_node)
+    what = "is not ready" if node is not None else "is gone"
+    return trouble(
+        sight,
+        ComponentReason.NODE_UNREACHABLE,
+        f"node {sight.lost_node} {what}; its pods get another place when the cluster gives that node up",
+        node.since if node is not None else None,
+    )
 
 
 def refused(sight: Sight) -> Assessment | None:
@@ -95,7 +139,7 @@ def pod_trouble(sight: Sight) -> Assessment | None:
         if pod.last_exit is not None and not pod.running and pod.phase != "Pending":
             return trouble(
                 sight,
-                ComponentReason.CRASHED,
+                end_reason(pod),
                 f"pod {pod.name} ended ({last_words(pod)}); the kubelet starts it again",
                 pod.last_exit.finished_at,
             )
@@ -127,3 +171,31 @@ def unschedulable(sight: Sight) -> Assessment | None:
         pod.unscheduled_since,
         recheck_at=deadline,
     )
+
+
+def evicted(sight: Sight) -> Assessment | None:
+    """A pod was taken away by the cluster, and its successor is not ready yet."""
+    if sight.ready_count >= sight.wanted_replicas or too_late(sight) is not None:
+        return None
+    taken = [(p.ended_at, p.name, p) for p in sight.pods if p.ended_at is not None and _was_evicted(sight, p)]
+    if not taken:
+        return None
+    ended_at, _, pod = max(taken)
+    if sight.now >= ended_at + sight.component.start_deadline:
+        return None
+    why = _DISRUPTIONS.get(pod.disruption) or pod.failed_message or pod.failed_reason
+    return partly(
+        sight,
+        ComponentState.RECOVERING if sight.asked else ComponentState.UNHEALTHY,
+        ComponentReason.EVICTED,
+        f"pod {pod.name} was evicted: {why}; a new pod takes its place",
+        ended_at,
+        recheck_at=start_deadline(sight) if sight.asked else ended_at + sight.component.start_deadline,
+    )
+
+
+def _was_evicted(sight: Sight, pod: PodView) -> bool:
+    if not sight.is_asked(pod):
+        return False
+    failed = pod.phase == "Failed" and pod.failed_reason in _EVICTED_REASONS
+    return failed or (pod.deleting and pod.disruption in _DISRUPTIONS)

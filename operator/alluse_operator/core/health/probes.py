@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
@@ -10,6 +10,13 @@ from alluse_operator.core.health.words import good_since, say
 from alluse_operator.core.observed import PodView, ProbeOutcome
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
+
+#: So many late answers in a row make a component slow.
+SLOW_AFTER = 3
+#: The cluster puts a ready pod into its Service within so long, or something is wrong.
+IN_SERVICE_WITHIN = timedelta(seconds=10)
+#: How often to look whether a pod has got into its Service: a gain there wakes nobody.
+LOOK_AGAIN = timedelta(seconds=5)
 
 
 def probe_failed(sight: Sight) -> Assessment | None:
@@ -83,20 +90,71 @@ def reports_degraded(sight: Sight) -> Assessment | None:
     return None
 
 
+def slow(sight: Sight) -> Assessment | None:
+    """It computes correctly and takes long: worth knowing, never a reason to restart it."""
+    for pod in sight.ready:
+        reading = sight.reading(pod)
+        if reading is not None and reading.outcome is ProbeOutcome.GOOD and reading.slow >= SLOW_AFTER:
+            limit = sight.component.health.timeout.total_seconds()
+            return say(
+                sight,
+                ComponentState.DEGRADED,
+                ComponentReason.SLOW,
+                f"pod {pod.name} answers its deep checks correctly, but needs more than half of {limit:g} s",
+                reading.at,
+                healthy=True,
+            )
+    return None
+
+
+def not_in_service(sight: Sight) -> Assessment | None:
+    """Its pods are ready, and its Service does not lead to them."""
+    found = _left_out(sight)
+    if found is None or sight.now < found[1]:
+        return None
+    pod, expected_by = found
+    return say(
+        sight,
+        ComponentState.DEGRADED,
+        ComponentReason.NOT_IN_SERVICE,
+        f"pod {pod.name} is ready, and the component's Service does not lead to it",
+        expected_by,
+        recheck_at=sight.now + LOOK_AGAIN,
+        healthy=sight.endpoints is not None and any(pod.uid in sight.endpoints for pod in sight.ready),
+    )
+
+
 def healthy(sight: Sight) -> Assessment:
     doubted = any(
         (reading := sight.reading(pod)) is not None and reading.outcome is ProbeOutcome.FAILED
         for pod in sight.ready
     )
+    found = _left_out(sight)
     return say(
         sight,
         ComponentState.HEALTHY,
         ComponentReason.HEALTHY,
         f"{sight.ready_count} of {sight.wanted_replicas} pods ready",
         good_since(sight),
+        recheck_at=found[1] if found is not None else None,
         # One failed check is no verdict yet, but no moment to start others on it either.
         healthy=not doubted,
     )
+
+
+def _left_out(sight: Sight) -> tuple[PodView, datetime] | None:
+    """The ready pod that its Service has left out for the longest time, and by when it should lead there."""
+    if sight.endpoints is None:
+        return None
+    waiting = [
+        (pod.ready_changed_at or pod.created_at, pod.name, pod)
+        for pod in sight.ready
+        if pod.uid not in sight.endpoints
+    ]
+    if not waiting:
+        return None
+    ready_at, _, pod = min(waiting)
+    return pod, ready_at + IN_SERVICE_WITHIN
 
 
 def _probe_since(sight: Sight, pod: PodView) -> datetime:

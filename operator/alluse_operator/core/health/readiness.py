@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
-from alluse_operator.core.health.words import last_words, partly, say, start_deadline, too_late
+from alluse_operator.core.health.words import end_reason, last_words, partly, say, start_deadline, too_late
 from alluse_operator.core.observed import PodView
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
@@ -41,7 +41,7 @@ def restarted(sight: Sight) -> Assessment | None:
             return partly(
                 sight,
                 ComponentState.RECOVERING,
-                ComponentReason.CRASHED,
+                end_reason(pod),
                 f"pod {pod.name} ended ({last_words(pod)}) and runs again, restart {pod.restarts} "
                 "by the kubelet; not ready yet",
                 pod.running_since,

@@ -98,6 +98,12 @@ def _failed_before(sight: Sight) -> bool:
     return sight.previous is not None and sight.previous.reason == ComponentReason.PROBE_FAILED
 
 
+def end_reason(pod: PodView) -> ComponentReason:
+    """What the latest end of its container is called."""
+    killed = pod.last_exit is not None and pod.last_exit.reason == "OOMKilled"
+    return ComponentReason.OUT_OF_MEMORY if killed else ComponentReason.CRASHED
+
+
 def last_words(pod: PodView) -> str:
     end = pod.last_exit
     if end is None:
