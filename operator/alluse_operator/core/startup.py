@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from alluse_operator.api.conditions import ComponentReason, ConditionType, Reason
+from alluse_operator.api.status import ComponentState
 from alluse_operator.core.desired import System
 from alluse_operator.core.observed import Snapshot
 from alluse_operator.core.plan import Assessment
@@ -45,7 +46,9 @@ def takes_slot(sight: Sight, assessment: Assessment) -> bool:
 def start_seconds(sight: Sight, assessment: Assessment) -> int | None:
     """Whole seconds from the creation of what runs to its first being healthy (Job: completed).
 
-    Once known it is kept for the revision: the cluster's stamps say only when a pod was *last* ready.
+    Once known it is kept for the revision: the cluster's stamps say only when a pod was *last* ready. The
+    pods' stamps are enough: whoever waited for the workload's controller as well would write the status
+    of every start twice.
     """
     before = sight.previous
     if (
@@ -59,7 +62,8 @@ def start_seconds(sight: Sight, assessment: Assessment) -> int | None:
         return None
     if assessment.completed and workload.completed_at is not None:
         return _seconds(workload.created_at, workload.completed_at)
-    if not assessment.healthy or not sight.ready:
+    well = assessment.healthy or assessment.state is ComponentState.HEALTHY
+    if not well or not sight.ready:
         return None
     return _seconds(
         min(pod.created_at for pod in sight.ready),
