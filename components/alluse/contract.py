@@ -115,6 +115,7 @@ _PROTECTION_CONSUMERS = ("alert-manager", "position-sizer", "memory-manager")
 _LEDGER = ("user_id", "accounts", "entries", "cash_flow")
 _LEDGER_CONSUMERS = ("portfolio-risk-monitor", "drawdown-protection", "enhanced-agent")
 _BREACH = ("portfolio_id", "kind", "value", "limit", "severity", "recommended_action")
+_GATE = ("open", "since", "within_seconds", "requires", "blockers")
 _DECISION = ("account_type", "symbol", "result", "blocked_by")
 
 EVENTS: Final[dict[str, EventFacts]] = {
@@ -211,6 +212,8 @@ EVENTS: Final[dict[str, EventFacts]] = {
             ("metrics-collector", "production-logger"),
             ("turn_id", "intent", "timings_ms", "degraded"),
         ),
+        EventFacts("agent.gate_closed", "enhanced-agent", ("metrics-collector", "production-logger"), _GATE),
+        EventFacts("agent.gate_opened", "enhanced-agent", ("metrics-collector", "production-logger"), _GATE),
         EventFacts(
             "agent.turn_failed",
             "enhanced-agent",

@@ -43,8 +43,8 @@ class Decision:
 Row = Callable[[Perception, Protocol], Decision]
 
 
-def decide(perception: Perception, protocol: Protocol) -> Decision:
-    """What is to be done about a message."""
+def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -> Decision:
+    """What is to be done about a message. While the trading gate is closed nothing new is recommended."""
     if not perception.understood and perception.intent is Intent.UNKNOWN:
         return Decision(
             Action.CLARIFY,
@@ -52,6 +52,12 @@ def decide(perception: Perception, protocol: Protocol) -> Decision:
             "what the message asks for cannot be determined now",
         )
     decision = TABLE[perception.intent](perception, protocol)
+    if not gate_open and decision.response_type in _NEEDS_GATE:
+        return Decision(
+            Action.RESPOND,
+            ResponseType.GATE_CLOSED,
+            "the trading gate is closed: one that guards the capital cannot be relied on",
+        )
     if not perception.read and decision.response_type in _NEEDS_READING:
         return Decision(
             Action.CLARIFY,
@@ -74,6 +80,12 @@ _NEEDS_READING: Final = frozenset(
         ResponseType.DRAWDOWN,
         ResponseType.ASK_DRAWDOWN,
     }
+)
+
+
+#: Answers that name a new trade, its size or its delta.
+_NEEDS_GATE: Final = frozenset(
+    {ResponseType.TRADES, ResponseType.ACCOUNT_SETUP_REQUIRED, ResponseType.DELTA, ResponseType.SIZES}
 )
 
 

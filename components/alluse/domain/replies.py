@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from alluse.schemas.agent import MAX_REPLY
+from alluse.schemas.agent import MAX_REPLY, GateBlocker, GateReading
 from alluse.schemas.base import DISCLAIMER
 from alluse.schemas.common import AccountType
 from alluse.schemas.memory import AccountView, Expertise
@@ -127,6 +127,20 @@ def cannot_compute(thing: str, component: str, refused: bool = False) -> str:
     return (
         f"I cannot compute {thing} now: {component} does not answer. I give no figures in its place. Please "
         "ask again in a few minutes."
+    )
+
+
+def gate_closed(blockers: Sequence[GateBlocker]) -> str:
+    """What is said instead of a trade, a size or a delta while the trading gate is closed."""
+    found = {GateReading.UNHEALTHY: "says that it is unhealthy", GateReading.UNKNOWN: "cannot be relied on"}
+    named = listed(
+        f"{each.component} {found.get(each.reading, 'was not well')} since {each.since:%Y-%m-%d %H:%M:%S} UTC"
+        for each in blockers
+    )
+    return (
+        f"I recommend no new trade, size or delta now, because the trading gate is closed: {named}. Without "
+        "drawdown-protection and portfolio-risk-monitor, which guard your capital, a recommendation could be "
+        "wrong. The gate opens by itself when both are well. Market, accounts and reports are still answered."
     )
 
 

@@ -112,6 +112,8 @@ KEYS: Final[dict[str, Key]] = {
         Key("development.hot_reload", False, True, False, _ALL),
         Key("development.test_mode", False, True, False, _ALL),
         Key("development.mock_external_services", False, True, False, _ALL),
+        # How long one that guards the capital may be away before nothing new is recommended.
+        Key("interlocks.trading_gate.within_seconds", 5.0, None, None, ("enhanced-agent",)),
         Key("market_data.dataset", "bundled", None, None, ("market-analyzer",)),
         Key("market_data.as_of", "last", None, None, ("market-analyzer",)),
     )

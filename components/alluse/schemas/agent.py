@@ -34,6 +34,14 @@ class Action(StrEnum):
     ADVISE = "advise"
 
 
+class GateReading(StrEnum):
+    """What was found when one of the components that guard the capital was looked at."""
+
+    GOOD = "good"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
 class ResponseType(StrEnum):
     """Which answer is given; each has one way to be computed and one template."""
 
@@ -70,12 +78,34 @@ class ResponseType(StrEnum):
     SUGGESTIONS = "suggestions"
     NOT_UNDERSTOOD_NOW = "not_understood_now"
     NOT_READ_NOW = "not_read_now"
+    GATE_CLOSED = "gate_closed"
 
 
 class ChatRequest(Request):
     user_id: UserId
     session_id: SessionId = "default"
     message: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+
+
+class GateBlocker(Answer):
+    """A component that keeps the trading gate closed, and since when it has not been good."""
+
+    component: str
+    since: datetime
+    seconds: Annotated[float, Field(ge=0)]
+    reading: GateReading
+    detail: str
+
+
+class TradingGate(Answer):
+    """Whether new trades may be recommended. `blockers` is empty while the gate is open."""
+
+    open: bool
+    since: datetime
+    seconds: Annotated[float, Field(ge=0)]
+    within_seconds: float
+    requires: list[str]
+    blockers: list[GateBlocker]
 
 
 class DecisionView(Answer):

@@ -210,6 +210,14 @@ class MarketDataSettings(Section):
     as_of: Annotated[str, StringConstraints(pattern=r"^(last|\d{4}-\d{2}-\d{2})$")]
 
 
+class TradingGateSettings(Section):
+    within_seconds: Annotated[float, Field(ge=1, le=300)]
+
+
+class Interlocks(Section):
+    trading_gate: TradingGateSettings
+
+
 class Settings(Section):
     """Every key and its value."""
 
@@ -229,6 +237,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _time_limit_above_budgets(self) -> Self:
         limit_ms = self.performance.async_.timeout_seconds * 1000
+    interlocks: Interlocks
         for name, budget in (
             ("components.agent_core.response_timeout", self.components.agent_core.response_timeout),
             ("components.trading_engine.analysis_timeout", self.components.trading_engine.analysis_timeout),

@@ -107,7 +107,7 @@ NEEDS_ACCOUNTS = {
 def test_every_intent_has_a_row_and_every_answer_an_act() -> None:
     assert set(TABLE) == set(Intent)
     assert set(ACTS) == set(ResponseType)
-    found = {decide(each, PROTOCOL).response_type for each in ALL}
+    found = {decide(each, PROTOCOL, gate_open).response_type for each in ALL for gate_open in (True, False)}
     assert found == set(ResponseType)
     assert {decide(each, PROTOCOL).action for each in ALL} == set(Action)
 
@@ -250,3 +250,20 @@ def test_which_accounts_are_looked_at() -> None:
     assert [slot.account for slot in own] == THREE
     assert [slot.balance for slot in slots_of({}, context([]), PROTOCOL)] == [None, None, None]
     assert protocol_symbols(PROTOCOL) == ["TSLA", "NVDA", "AAPL", "AMZN", "MSFT"]
+
+
+@pytest.mark.parametrize("intent", Intent)
+@pytest.mark.parametrize("accounts", [[], [account()]], ids=["without accounts", "with accounts"])
+def test_a_closed_gate_stops_trades_sizes_and_deltas_and_nothing_else(
+    intent: Intent, accounts: list[AccountView]
+) -> None:
+    perception = Perception(intent, 1.0, NOTHING_READ, context(accounts))
+    answer = decide(perception, PROTOCOL).response_type
+    stopped = answer in (
+        ResponseType.TRADES,
+        ResponseType.ACCOUNT_SETUP_REQUIRED,
+        ResponseType.DELTA,
+        ResponseType.SIZES,
+    )
+    closed = decide(perception, PROTOCOL, gate_open=False).response_type
+    assert closed is (ResponseType.GATE_CLOSED if stopped else answer)

@@ -13,13 +13,14 @@ from alluse.runtime.context import Context
 from alluse.runtime.errors import NotAllowedError, UnavailableError
 from alluse.runtime.events import Event, uuid7
 from alluse.runtime.peers import PeerError, PeerRefusedError
-from alluse.runtime.service import Call, Endpoint, Service
+from alluse.runtime.service import Call, Check, Endpoint, Service, Task
 from alluse.schemas.agent import (
     AgentInfo,
     ChatAnswer,
     ChatRequest,
     DecisionView,
     ResetAnswer,
+    TradingGate,
     UserStatus,
 )
 from alluse.schemas.agent import ResponseType as Kind
@@ -37,6 +38,7 @@ from alluse.schemas.memory import (
 )
 from alluse.schemas.protocol import Protocol
 from alluse.services.enhanced_agent import advising, booking, guarding, trading
+from alluse.services.enhanced_agent.gating import Gatekeeper, check_gate
 from alluse.services.enhanced_agent.perceiving import perceive
 from alluse.services.enhanced_agent.turn import MEMORY, Said, State, Turn
 from alluse.services.golden import expect
@@ -88,6 +90,7 @@ ACTS: Final[Mapping[Kind, Act]] = {
     Kind.SUGGESTIONS: _text(lambda turn: replies.suggestions()),
     Kind.NOT_UNDERSTOOD_NOW: _text(lambda turn: replies.not_understood_now()),
     Kind.NOT_READ_NOW: _text(lambda turn: replies.not_read_now()),
+    Kind.GATE_CLOSED: guarding.gate_closed,
 }
 
 #: What could not be computed, by the answer that was wanted.
@@ -104,7 +107,9 @@ _THINGS: Final[Mapping[Kind, str]] = {
 
 
 async def open_state(context: Context[State]) -> State:
-    return State(Parameters(context.config), f"agent-{secrets.token_hex(6)}", datetime.now(UTC))
+    gate = Gatekeeper(context)
+    await gate.look()
+    return State(Parameters(context.config), f"agent-{secrets.token_hex(6)}", datetime.now(UTC), gate)
 
 
 async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
@@ -118,9 +123,10 @@ async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
     try:
         perception = await perceive(context, request, degraded)
         intent = perception.intent
-        decision = decide(perception, context.state.parameters.protocol)
+        gate = context.state.gate.standing()
+        decision = decide(perception, context.state.parameters.protocol, gate.open)
         timings["perceive"] = _ms(started)
-        turn = Turn(context, turn_id, request, perception, decision, degraded)
+        turn = Turn(context, turn_id, request, perception, decision, gate, degraded)
         acting = time.perf_counter()
         said = await _act(turn)
         timings["act"] = _ms(acting)
@@ -173,6 +179,7 @@ async def _act(turn: Turn) -> Said:
     except PeerError as error:
         if error.component == MEMORY and error.retryable:
             raise UnavailableError(f"the memory is missing, so nothing can be answered: {error}") from None
+        turn.context.state.gate.note(error)
         turn.context.log.warning("act failed", response_type=kind, error=str(error))
         turn.degraded.add(error.component)
         refused = isinstance(error, PeerRefusedError)
@@ -280,6 +287,14 @@ async def describe(call: Call[State]) -> AgentInfo:
     return AgentInfo(agent_id=state.agent_id, session_start=state.started, interactions=state.interactions)
 
 
+async def trading_gate(call: Call[State]) -> TradingGate:
+    return call.state.gate.standing()
+
+
+async def look_at_guards(context: Context[State]) -> None:
+    await context.state.gate.look()
+
+
 async def forget_hint(context: Context[State], event: Event) -> None:
     """A ledger changed: what was known of its user may be old."""
     if isinstance(user_id := event.data.get("user_id"), str):
@@ -321,6 +336,8 @@ def golden() -> None:
     expect("greeting", decided(Intent.GREETING).response_type, Kind.WELCOME)
     expect("welcome", "amount" in replies.welcome(has_accounts=False), True)
     expect("trade", decided(Intent.RECOMMEND_TRADES).response_type, Kind.ACCOUNT_SETUP_REQUIRED)
+    closed = decide(Perception(Intent.RECOMMEND_TRADES, 1.0, NOTHING_READ, nobody), protocol, gate_open=False)
+    expect("closed gate", closed.response_type, Kind.GATE_CLOSED)
     expect("acts", set(ACTS), set(Kind))
 
 
@@ -330,7 +347,8 @@ SERVICE: Service[State] = Service(
     name="enhanced-agent",
     open=open_state,
     selftest=golden,
-    checks=(PROTOCOL_CHECK,),
+    checks=(PROTOCOL_CHECK, Check("trading-gate", check_gate, critical=False)),
+    tasks=(Task("trading-gate", look_at_guards, lambda context: context.state.gate.next_look_s()),),
     needs_hard="start",
     consumers={
         **{f"memory.{name}": forget_hint for name in _LEDGER},
@@ -359,6 +377,13 @@ SERVICE: Service[State] = Service(
             UserStatus,
             "Where a user stands",
             errors=(403, 422),
+        ),
+        Endpoint(
+            "GET",
+            "/v1/trading-gate",
+            trading_gate,
+            answer=TradingGate,
+            summary="Whether new trades may be recommended now, and who stands against it",
         ),
         Endpoint(
             "GET",

@@ -18,13 +18,18 @@ WATCH_AGAIN_S = 300.0
 
 
 async def guard_of(turn: Turn, slot: Slot) -> Guard:
-    """Whether an account may enter anything new. Raises PeerError when its risk cannot be assessed."""
+    """Whether an account may enter anything new. Raises PeerError when its risk cannot be assessed.
+
+    One whose protection does not answer may not: its limit could be anything.
+    """
     account, portfolio = slot.account, slot.portfolio
     if account is None or portfolio is None:
         return Guard()
     assessed, protection, _ = await asyncio.gather(
         assess(turn, portfolio), _protection(turn, portfolio), watch(turn, account)
     )
+    if protection is None:
+        return Guard(0.0, "drawdown-protection does not answer, so what it allows is not known")
     factor, stopped = protection
     limit = turn.protocol.account(slot.account_type).drawdown_limit
     if assessed.overall_risk_level is RiskLevel.CRITICAL:
@@ -71,8 +76,8 @@ async def watch(turn: Turn, account: AccountView) -> None:
         reported.put(account.account_id, standing)
 
 
-async def _protection(turn: Turn, portfolio: Portfolio) -> tuple[float, bool]:
-    """Exposure factor and stop of an account; (1, False) with the gap named when nobody answers."""
+async def _protection(turn: Turn, portfolio: Portfolio) -> tuple[float, bool] | None:
+    """Exposure factor and stop of an account; None with the gap named when nobody answers."""
     try:
         try:
             known = await turn.context.peers.get(
@@ -83,9 +88,10 @@ async def _protection(turn: Turn, portfolio: Portfolio) -> tuple[float, bool]:
             found = await propose(turn, portfolio)
             return found.exposure_factor, found.stop_new_entries
         return known.exposure_factor, known.stop_new_entries
-    except PeerError:
+    except PeerError as error:
+        turn.context.state.gate.note(error)
         turn.degraded.add(PROTECTION)
-        return 1.0, False
+        return None
 
 
 async def propose(turn: Turn, portfolio: Portfolio, drawdown: float | None = None) -> ActivateAnswer:
@@ -98,6 +104,15 @@ async def propose(turn: Turn, portfolio: Portfolio, drawdown: float | None = Non
         ),
         ActivateAnswer,
         safe=True,
+    )
+
+
+async def gate_closed(turn: Turn) -> Said:
+    """Says that nothing new is recommended, because of whom, and since when."""
+    gate = turn.gate
+    turn.degraded.update(each.component for each in gate.blockers)
+    return Said(
+        replies.gate_closed(gate.blockers), {"trading_gate": gate.model_dump(mode="json")}, computed=False
     )
 
 
@@ -133,6 +148,7 @@ async def drawdown(turn: Turn) -> Said:
             *(propose(turn, portfolio, each or None) for _, portfolio, each in asked)
         )
     except PeerError as error:
+        turn.context.state.gate.note(error)
         turn.degraded.add(error.component)
         return Said(replies.cannot_compute("the protection level", error.component), computed=False)
     lines = [

@@ -79,8 +79,16 @@ async def trades(turn: Turn) -> Said:
     )
     guard_by_slot = dict(zip((id(slot) for slot in slots), guards, strict=True))
     ideas = await _select(turn, _questions(turn, slots, analyses))
-    if any(slot.balance is not None for slot in slots) and ideas:
-        ideas = await _size(turn, ideas, [guard_by_slot[id(idea.question.slot)] for idea in ideas])
+    # An account that may enter nothing gets no size either.
+    sizable = [
+        idea
+        for idea in ideas
+        if idea.question.slot.balance is not None and guard_by_slot[id(idea.question.slot)].stop is None
+    ]
+    if sizable:
+        sized = await _size(turn, sizable, [guard_by_slot[id(idea.question.slot)] for idea in sizable])
+        by_idea = dict(zip(map(id, sizable), sized, strict=True))
+        ideas = [by_idea.get(id(idea), idea) for idea in ideas]
     told = [best(own) for slot in slots if (own := [idea for idea in ideas if idea.question.slot is slot])]
     shown = [guard_by_slot[id(idea.question.slot)] for idea in told]
     text = replies_trades.trades_text(
@@ -108,8 +116,6 @@ def _notes(turn: Turn) -> list[str]:
     notes = []
     if not turn.parameters.get("risk_level") and turn.known.risk_appetite is None:
         notes.append("Moderate risk is used; you stated none.")
-    if "drawdown-protection" in turn.degraded:
-        notes.append("Drawdown protection does not answer and is not counted.")
     return notes
 
 

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from alluse.domain.decisions import Decision, Perception
 from alluse.runtime.context import Context
-from alluse.schemas.agent import ChatRequest
+from alluse.schemas.agent import ChatRequest, TradingGate
 from alluse.schemas.intent import DetectContext
 from alluse.schemas.memory import ContextAnswer, PreferencesPatch, WeekRequest
 from alluse.schemas.protocol import Protocol
+from alluse.services.enhanced_agent.gating import Gatekeeper
 from alluse.services.parameters import Parameters
 
 MEMORY: Final = "memory-manager"
@@ -45,6 +46,7 @@ class State:
     parameters: Parameters
     agent_id: str
     started: datetime
+    gate: Gatekeeper
     hints: Hints = field(default_factory=Hints)
     interactions: int = 0
 
@@ -58,6 +60,8 @@ class Turn:
     request: ChatRequest
     perception: Perception
     decision: Decision
+    #: The trading gate as it was when the decision was made.
+    gate: TradingGate
     degraded: set[str]
 
     @property

@@ -303,6 +303,8 @@ SERVICE: Final[Service[Collector]] = Service(
             "risk.assessed",
             "agent.turn_completed",
             "agent.turn_failed",
+            "agent.gate_closed",
+            "agent.gate_opened",
         ),
         count_event,
     ),

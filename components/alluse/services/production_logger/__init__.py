@@ -257,6 +257,8 @@ SERVICE: Final[Service[Logger]] = Service(
             "intent.unknown",
             "agent.turn_completed",
             "agent.turn_failed",
+            "agent.gate_closed",
+            "agent.gate_opened",
         ),
         keep_event,
     ),
