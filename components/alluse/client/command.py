@@ -1,4 +1,4 @@
-"""The commands `alluse` and `kubectl allusesystem`: their arguments and what they lead to.
+"""The command `alluse` (`kubectl allusesystem chat` and `run`, too): its arguments and what they lead to.
 
 Exit codes: 0 all is well, 1 a step failed or a component answered with an error, 2 wrong use or no way to
 the system, 130 stopped by Ctrl-C.
@@ -6,7 +6,6 @@ the system, 130 stopped by Ctrl-C.
 
 import argparse
 import getpass
-import os
 import re
 import sys
 import time
@@ -40,10 +39,9 @@ examples:
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
+def main(arguments: Sequence[str] | None = None, program: str = "alluse") -> int:
+    """Run the command and return its exit code. `program` is what people typed, for help to show."""
     screen = Screen()
-    program = "kubectl allusesystem" if _is_plugin(sys.argv[0]) else "alluse"
     parsed = _parser(program).parse_args(arguments)
     try:
         with closing(System(_ways(parsed), parsed.timeout)) as system:
@@ -55,11 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if isinstance(error, AnsweredError) else 2
     except KeyboardInterrupt:
         return 130
-
-
-def _is_plugin(path: str) -> bool:
-    """Whether kubectl runs us as its plugin, so that help shows what people typed."""
-    return os.path.basename(path).startswith("kubectl-")
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -99,30 +99,8 @@ class Forwards:
         if not (self.place.system and self.place.namespace):
             self.place = find_system(self.place)
         service = f"svc/{self.place.system}-{component}"
-        command = self.place.command(
-            f"--namespace={self.place.namespace}",
-            "port-forward",
-            "--address=127.0.0.1",
-            service,
-            f":{contract.PORT}",
-        )
-        # A file, not a pipe: kubectl says a line for every connection and would stop when a pipe is full.
-        with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                # Ctrl-C ends what is being typed, not the way to the agent.
-                start_new_session=True,
-            )
-            try:
-                port = _port(process, said, service, self.place)
-            except BaseException:
-                _end(process)
-                raise
-        self._running[component] = process, port
-        return "127.0.0.1", port
+        self._running[component] = open_forward(self.place, service, contract.PORT)
+        return "127.0.0.1", self._running[component][1]
 
     def lost(self, component: str) -> bool:
         """The pod behind may have been replaced: the next address leads to its successor."""
@@ -135,7 +113,31 @@ class Forwards:
 
     def _stop(self, component: str) -> None:
         if (found := self._running.pop(component, None)) is not None:
-            _end(found[0])
+            end_forward(found[0])
+
+
+def open_forward(place: Place, target: str, port: int) -> tuple[subprocess.Popen[bytes], int]:
+    """A running `kubectl port-forward` to `target` (`svc/NAME`, `pod/NAME`) in the place's namespace, and its
+    local port on 127.0.0.1. The caller ends it with `end_forward`. Raises ConnectError.
+    """
+    command = place.command(
+        f"--namespace={place.namespace}", "port-forward", "--address=127.0.0.1", target, f":{port}"
+    )
+    # A file, not a pipe: kubectl says a line for every connection and would stop when a pipe is full.
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            # Ctrl-C ends what is being typed, not the way to the agent.
+            start_new_session=True,
+        )
+        try:
+            return process, _port(process, said, target, place)
+        except BaseException:
+            end_forward(process)
+            raise
 
 
 def find_system(place: Place) -> Place:
@@ -190,7 +192,8 @@ def _port(process: subprocess.Popen[bytes], said: IO[bytes], service: str, place
         time.sleep(POLL_S)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_forward(process: subprocess.Popen[bytes]) -> None:
+    """End it, by force if it does not go by itself."""
     process.terminate()
     try:
         process.wait(STOP_S)

@@ -143,15 +143,14 @@ def test_what_goes_wrong_says_what_to_do(
     assert said in " ".join(err.split())
 
 
-def test_help_teaches(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["/somewhere/kubectl-allusesystem"])
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, words in (
         ("--help", ("kubectl allusesystem chat", "run onboarding", "nothing is ever traded")),
         ("chat --help", ("/performance", "--namespace", "--url")),
         ("run --help", ("within 5 s", "optimisation", "--timeout")),
     ):
         with pytest.raises(SystemExit) as stopped:
-            command.main(arguments.split())
+            command.main(arguments.split(), "kubectl allusesystem")
         assert stopped.value.code == 0
         out = " ".join(capsys.readouterr().out.split())
         for word in words:

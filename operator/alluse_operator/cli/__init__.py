@@ -1,0 +1,1 @@
+"""`kubectl allusesystem`: what a person asks of a running system. Reads through kubectl, renders purely."""

@@ -1,0 +1,265 @@
+"""The command `kubectl allusesystem`: its arguments and what they lead to.
+
+Exit codes: 0 all is well; 1 a drill or a step failed, or a component answered with an error; 2 wrong use, or
+no way to the system; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from alluse.client import command as client
+from alluse.client.chat import show_error
+from alluse.client.errors import AnsweredError, ClientError, UsageError
+from alluse.client.forwarding import Place, find_system
+from alluse.client.screen import Screen
+from alluse_operator.cli import drill, leader, live, retry, tree
+from alluse_operator.cli.explain import why
+from alluse_operator.cli.faults import FAULTS
+from alluse_operator.cli.forecast import forecast
+from alluse_operator.cli.picture import Picture, read
+from alluse_operator.cli.transport import Cluster
+
+PROGRAM: Final = "kubectl allusesystem"
+RESOURCE: Final = "allusesystems.alluse.io"
+WORKLOADS: Final = "deployments.apps,statefulsets.apps,jobs.batch"
+
+_ABOUT = """\
+See what an AllUseSystem does and why, and talk to the ALL-USE agent.
+
+The system is found by itself when there is only one: in the namespace given with -n, else in the cluster of
+your present context. Your kubectl is the only way to the cluster that is used."""
+
+_EXAMPLES = """\
+examples:
+  kubectl allusesystem status                      the components as a tree, with states, times and the cause
+  kubectl allusesystem status --watch              ... and follow it
+  kubectl allusesystem why enhanced-agent          from this component to the root of its trouble
+  kubectl allusesystem plan                        what the operator would do now, and what it waits for
+  kubectl allusesystem retry position-sizer        begin anew where the operator has given up for a while
+  kubectl allusesystem drill delta-selector --fault hang
+                                                   break it (environment test only) and measure the recovery
+  kubectl allusesystem status -n shop              with several systems: the one in this namespace
+  kubectl allusesystem why web --system shop-b     ... or this one of several in it
+  kubectl allusesystem chat                        talk to the agent
+  kubectl allusesystem run all                     the agent's four workflows, step by step
+
+`kubectl allusesystem COMMAND --help` says more about each."""
+
+_STATUS = """\
+The components of a system as a tree: each stands under the last of its dependencies to start. A line shows
+its state, for how long, and, when it is not well, because of whom, why, and what comes next and when.
+
+With --watch it follows the system until Ctrl-C: redrawn on a terminal, one line a change elsewhere."""
+
+_WHY = """\
+The chain from a component to the root of its trouble. For each step: the state with its time, what it needs
+of the next one, and the part of that condition that is false. For the root: every part of its own condition
+with what was found, what has been done about it, and what comes next, by whom and when."""
+
+_PLAN = """\
+Asks the operator that leads, through a port of its pod that only those may reach who may forward ports to it.
+It answers from the same rules by which it acts, and writes nothing."""
+
+_RETRY = """\
+Begins anew with a component whose recovery is exhausted, or with all: earlier attempts do not count any more,
+and the ladder begins at its first rung. It never skips a back-off of the kubelet."""
+
+_DRILL = """\
+Breaks a component on purpose and measures when the operator notices and when it is back, from the system's
+status and the pods' conditions. It refuses unless the environment is `test` (or the component has
+ALLUSE_FAULTS=enabled), the system is Ready, and nothing is under recovery. It passes when the fault was
+noticed, the component came back, no other component was acted on, and none was restarted for being slow or
+degraded.
+
+faults:
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["chat"], ["run"]):
+        return client.main(given, PROGRAM)
+    parsed = _parser().parse_args(given)
+    try:
+        carry_out: Callable[[Cluster, argparse.Namespace, Screen], int] = parsed.carry_out
+        return carry_out(_cluster(parsed), parsed, Screen())
+    except ClientError as error:
+        show_error(error, Screen(sys.stderr))
+        return 1 if isinstance(error, AnsweredError) else 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`); the interpreter must not complain at its end either.
+        sys.stdout = None
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    status = _add(commands, "status", "the components as a live tree, with the cause of trouble", _STATUS)
+    status.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="the system (default: the only one)"
+    )
+    status.add_argument("-w", "--watch", action="store_true", help="follow it until Ctrl-C")
+    status.set_defaults(carry_out=_status)
+    explain = _add(commands, "why", "the chain from a component to the root of its trouble", _WHY)
+    explain.add_argument("component", metavar="COMPONENT", help="for example enhanced-agent")
+    explain.set_defaults(carry_out=_why)
+    plan = _add(commands, "plan", "what the operator would do next, and when", _PLAN)
+    plan.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="the system (default: the only one)"
+    )
+    plan.add_argument("--json", action="store_true", help="the operator's answer as it is")
+    plan.add_argument(
+        "--operator-namespace", default=leader.DEFAULT_NAMESPACE, metavar="NAME",
+        help=f"where the operator is installed (default: {leader.DEFAULT_NAMESPACE})",
+    )  # fmt: skip
+    plan.set_defaults(carry_out=_plan)
+    again = _add(commands, "retry", "begin anew where recovery has been given up for a while", _RETRY)
+    again.add_argument(
+        "component", nargs="?", default=retry.ALL, metavar="COMPONENT", help="default: every component"
+    )
+    again.set_defaults(carry_out=_retry)
+    faults = "\n".join(f"  {fault.name:14} {fault.about}" for fault in FAULTS.values())
+    breaking = _add(
+        commands, "drill", "break a component and measure the recovery (test only)", _DRILL + faults
+    )
+    breaking.add_argument("component", metavar="COMPONENT", help="a built-in one, for example delta-selector")
+    breaking.add_argument("--fault", required=True, choices=[*FAULTS], metavar="FAULT", help="see above")
+    breaking.add_argument("--seconds", type=_seconds, metavar="S", help="how long the fault lasts at most")
+    breaking.add_argument("--timeout", type=_seconds, default=180, metavar="S", help="until it is back (180)")
+    breaking.add_argument("--json", action="store_true", help="the result for programs")
+    breaking.set_defaults(carry_out=_drill)
+    for name, about in (("chat", "talk to the agent"), ("run", "run a workflow of the agent, step by step")):
+        # Their arguments are the client's: see `main`.
+        commands.add_parser(name, help=about, add_help=False)
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, about: str, text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=about, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    where = parser.add_argument_group("where the system is")
+    where.add_argument(
+        "-n", "--namespace", default="", metavar="NAME", help="of the system (default: looked up)"
+    )
+    where.add_argument("--system", default="", metavar="NAME", help="when the namespace has several")
+    where.add_argument(
+        "--context", default="", metavar="NAME", help="of the kubeconfig (default: the present)"
+    )
+    where.add_argument("--kubeconfig", default="", metavar="FILE", help="default: as for kubectl")
+    where.add_argument("--kubectl", default="kubectl", metavar="PROGRAM", help="default: the one on the PATH")
+    return parser
+
+
+def _seconds(text: str) -> int:
+    value = int(text)
+    if not 0 < value <= 3600:
+        raise ValueError
+    return value
+
+
+def _cluster(parsed: argparse.Namespace) -> Cluster:
+    """kubectl on the one system that is meant. Raises ClientError."""
+    named = getattr(parsed, "name", "")
+    if named and parsed.system and named != parsed.system:
+        raise UsageError(f"two systems are named: {named} and {parsed.system}", "Name one.")
+    place = Place(parsed.context, parsed.kubeconfig, parsed.namespace, named or parsed.system, parsed.kubectl)
+    return Cluster(place if place.namespace and place.system else find_system(place))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _look(cluster: Cluster, *, pods: bool) -> Picture:
+    """The system as it is; with its pods and workloads where they are needed. Raises ClientError."""
+    resource = cluster.get(RESOURCE, cluster.place.system)
+    if not pods:
+        return read(resource, _now())
+    # Somebody else's workloads (ObserveOnly) bear no label of ours: all of the namespace are read.
+    return read(resource, _now(), cluster.items(WORKLOADS), cluster.items("pods"))
+
+
+def _status(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
+    if parsed.watch:
+        return live.follow(cluster, RESOURCE, screen, _now)
+    for line in tree.status(_look(cluster, pods=False), *live.frame(screen)):
+        screen.say(line.text, line.style)
+    return 0
+
+
+def _why(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
+    picture = _look(cluster, pods=True)
+    _known(picture, parsed.component)
+    for line in why(picture, parsed.component):
+        screen.prose(line)
+    return 0
+
+
+def _plan(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
+    answer = leader.plan(cluster, parsed.operator_namespace)
+    if parsed.json:
+        screen.say(json.dumps(answer, indent=2))
+        return 0
+    for line in forecast(answer, _now()):
+        screen.prose(line)
+    return 0
+
+
+def _retry(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
+    picture = _look(cluster, pods=False)
+    if parsed.component != retry.ALL:
+        _known(picture, parsed.component)
+    wanted = retry.annotation(picture, parsed.component)
+    cluster.change("annotate", "--overwrite", RESOURCE, picture.name, wanted)
+    for line in retry.said(picture, parsed.component):
+        screen.prose(line)
+    return 0
+
+
+def _drill(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
+    picture = _look(cluster, pods=True)
+    fault = FAULTS[parsed.fault]
+    pod = drill.ready_pod(cluster.items("pods"), picture.name, parsed.component)
+    refused = drill.refusal(picture, parsed.component, pod)
+    if refused is not None or pod is None:
+        raise UsageError(*(refused or ("there is no pod to break", "")))
+    progress = Screen(sys.stderr) if parsed.json else screen
+    done = drill.run(
+        cluster, picture, pod, fault, parsed.seconds or fault.seconds, parsed.timeout, progress.say
+    )
+    if parsed.json:
+        screen.say(json.dumps(done.to_json(), indent=2))
+    else:
+        for line in drill.report(done):
+            screen.say(line)
+    return 0 if done.passed else 1
+
+
+def _known(picture: Picture, component: str) -> None:
+    """Raises UsageError when the system has no such component."""
+    known = [*picture.rows, *(picture.system.components if picture.system is not None else ())]
+    if component not in known:
+        names = ", ".join(dict.fromkeys(known)) or "none that the operator has spoken of"
+        raise UsageError(f"{picture.name} has no component {component}", f"It has: {names}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""`plan`: what the operator would do in this moment, and what it waits for, with times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from alluse_operator.cli.words import ahead, clock, plain
+from alluse_operator.core.objects import Object
+from alluse_operator.core.reading import parse_time
+
+
+def forecast(answer: Object, now: datetime) -> list[str]:
+    """The lines of `plan` for the operator's answer."""
+    at = parse_time(answer.get("at"))
+    head = f"{answer.get('system', '?')}: what the operator would do now"
+    lines = [f"{head} (asked {clock(at)})" if at is not None else head]
+    if answer.get("mode") not in (None, "Run"):
+        lines.append(f"mode {answer['mode']}: {_mode_words(str(answer['mode']))}")
+    if cause := answer.get("cause"):
+        lines.append(f"cause: {cause}")
+    actions = list(answer.get("actions") or ())
+    lines += [f"  {_action(action)}" for action in actions] or ["  nothing: everything is as it should be"]
+    later = sorted(
+        answer.get("later") or (), key=lambda step: (step.get("at") or "~", step.get("component", ""))
+    )
+    if later:
+        lines.append("and later:")
+        lines += [f"  {_step(step, now)}" for step in later]
+    requeue = parse_time(answer.get("requeueAt"))
+    lines.append(
+        f"it looks again {ahead(requeue, now)}, or at the next change"
+        if requeue is not None
+        else "it looks again at the next change"
+    )
+    return [plain(line) for line in lines]
+
+
+def _mode_words(mode: str) -> str:
+    return {
+        "Invalid": "the spec cannot be carried out, nothing is touched",
+        "Untrusted": "what it knows is too old, nothing is touched",
+        "Teardown": "the system is being deleted",
+        "Gone": "the system is being deleted, nothing is left to do",
+    }.get(mode, "see the reference")
+
+
+def _action(action: Mapping[str, Any]) -> str:
+    target = f" {action['target']}" if action.get("target") else ""
+    component = f" of {action['component']}" if action.get("component") else ""
+    return f"{action.get('type', '?')}{target}{component}{_because(action)}"
+
+
+def _step(step: Mapping[str, Any], now: datetime) -> str:
+    at = parse_time(step.get("at"))
+    when = ahead(at, now) if at is not None else "when what it waits for has come"
+    return f"{step.get('component', '?')}: {step.get('action') or 'look again'} {when}{_because(step)}"
+
+
+def _because(said: Mapping[str, Any]) -> str:
+    reason, message = said.get("reason") or "", said.get("message") or ""
+    if reason and message:
+        return f" ({reason}: {message})"
+    return f" ({reason or message})" if reason or message else ""

@@ -1,0 +1,260 @@
+"""The whole command against a program that plays kubectl: what it asks, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alluse_operator.cli import command, leader
+from cli_pictures import condition, live, resource, row, shop
+
+#: `get` answers from files: `<kind>.json`, for a name `<kind>-<name>.json`; a watch prints `<kind>.watch`.
+KUBECTL = """\
+#!{python}
+import json, pathlib, sys, time
+here = pathlib.Path({here!r})
+with (here / "log").open("a") as log:
+    log.write(json.dumps(sys.argv[1:]) + "\\n")
+words = [word for word in sys.argv[1:] if not word.startswith("-")]
+if words[0] == "get":
+    if "--watch" in sys.argv:
+        print((here / (words[1].split(".")[0] + ".watch")).read_text(), flush=True)
+        sys.exit()
+    asked = "-".join(word.split(".")[0] for word in words[1:])
+    found = here / (asked + ".json")
+    if not found.exists():
+        sys.exit("Error from server (NotFound): " + asked + " not found")
+    print(found.read_text())
+elif words[0] == "port-forward":
+    print("Forwarding from 127.0.0.1:" + (here / "port").read_text() + " -> 8081", flush=True)
+    time.sleep(60)
+"""
+
+
+class Kubectl:
+    def __init__(self, here: Path) -> None:
+        self.here = here
+        self.program = here / "kubectl"
+        self.program.write_text(KUBECTL.format(python=sys.executable, here=str(here)))
+        self.program.chmod(0o755)
+        (here / "log").touch()
+
+    def holds(self, what: str, obj: object) -> None:
+        (self.here / f"{what}.json").write_text(json.dumps(obj))
+
+    def shows(self, system: Mapping[str, Any], broken: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        workloads, pods = live(shop(), broken)
+        self.holds("allusesystems", {"items": [system]})
+        self.holds("allusesystems-demo", system)
+        self.holds("deployments", {"items": workloads})
+        self.holds("pods", {"items": pods})
+
+    @property
+    def calls(self) -> list[list[str]]:
+        return [json.loads(line) for line in (self.here / "log").read_text().splitlines()]
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path) -> Kubectl:
+    return Kubectl(tmp_path)
+
+
+WELL = resource(shop(), [row("store"), row("api"), row("web"), row("mail")], [condition("Ready", "True")], state="Running", ready="4/4")  # fmt: skip
+SICK = resource(
+    shop(),
+    [row("store", "Unhealthy", 92, reason="NotReady", message="hangs"), row("api"), row("web"), row("mail")],
+    [condition("Ready", "False", "store is Unhealthy")],
+    state="Degraded",
+    ready="3/4",
+    cause="store Unhealthy",
+)
+
+
+def run(kubectl: Kubectl, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = command.main([*arguments, "--kubectl", str(kubectl.program)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_status_finds_the_one_system_and_draws_it(
+    kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.shows(WELL)
+    code, out, _ = run(kubectl, capsys, "status", "--context", "c")
+    assert (code, out.splitlines()[0]) == (0, "shop/demo: Running, 4/4 ready")
+    assert "\x1b" not in out
+    assert kubectl.calls[0][:5] == [
+        "--context=c",
+        "get",
+        "allusesystems.alluse.io",
+        "--all-namespaces",
+        "--output=json",
+    ]
+    assert kubectl.calls[1][:5] == [
+        "--context=c",
+        "--namespace=shop",
+        "get",
+        "allusesystems.alluse.io",
+        "demo",
+    ]
+
+
+def test_a_named_system_is_not_looked_for(kubectl: Kubectl, capsys: pytest.CaptureFixture[str]) -> None:
+    kubectl.shows(WELL)
+    for arguments in (("status", "demo", "-n", "shop"), ("status", "-n", "shop", "--system", "demo")):
+        assert run(kubectl, capsys, *arguments)[0] == 0
+    assert not any("--all-namespaces" in call for call in kubectl.calls)
+
+
+def test_following_without_a_terminal_tells_the_changes(
+    kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.shows(WELL)
+    events = [
+        {"type": "ADDED", "object": WELL},
+        {"type": "MODIFIED", "object": SICK},
+        {"type": "DELETED", "object": SICK},
+    ]
+    (kubectl.here / "allusesystems.watch").write_text(
+        "\n".join(json.dumps(event, indent=4) for event in events)
+    )
+    code, out, _ = run(kubectl, capsys, "status", "--watch")
+    assert code == 0
+    assert "store: Healthy -> Unhealthy: NotReady: hangs" in out
+    assert "cause: store Unhealthy" in out
+    assert out.splitlines()[-1] == "shop/demo is gone"
+
+
+def test_why_reads_what_it_needs(kubectl: Kubectl, capsys: pytest.CaptureFixture[str]) -> None:
+    kubectl.shows(SICK, {"store": {"ready": None}})
+    code, out, _ = run(kubectl, capsys, "why", "store")
+    assert code == 0
+    assert "NO   enough pods of that revision are ready: 0 of 1 ready" in " ".join(out.split("\n")).replace(
+        "  ", "  "
+    )
+
+
+def test_retry_writes_the_annotation_and_nothing_else(
+    kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.shows(SICK)
+    code, out, _ = run(kubectl, capsys, "retry", "store")
+    assert code == 0
+    assert "begins with a clean record" in out
+    (written,) = (call for call in kubectl.calls if "get" not in call)
+    assert written[:5] == ["--namespace=shop", "annotate", "--overwrite", "allusesystems.alluse.io", "demo"]
+    assert written[5].startswith("alluse.io/retry=store 20")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("why", "nobody"), 2, "demo has no component nobody"),
+        (("retry", "nobody"), 2, "It has: store, api, web, mail"),
+        (("status", "other", "-n", "shop"), 2, "allusesystems-other not found"),
+        (("status", "a", "--system", "b"), 2, "two systems are named: a and b"),
+        (("drill", "store", "--fault", "hang"), 2, "not one of the built-in components"),
+        (("plan", "--operator-namespace", "nowhere"), 2, "there is no operator in namespace nowhere"),
+    ],
+)
+def test_what_goes_wrong_says_what_to_do(
+    kubectl: Kubectl, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    kubectl.shows(WELL)
+    kubectl.holds("leases", {"items": []})
+    if arguments[0] == "plan":
+        kubectl.holds("pods", {"items": []})
+    got, _, err = run(kubectl, capsys, *arguments)
+    assert got == code
+    assert says in " ".join(err.split())
+
+
+@pytest.fixture
+def operator(kubectl: Kubectl) -> Iterator[list[str]]:
+    """The operator's loopback endpoint behind the forwarded port; the paths that it was asked."""
+    asked: list[str] = []
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            known = self.path == "/plan?system=shop/demo"
+            body = {"system": "shop/demo", "actions": []} if known else {"detail": "no such system"}
+            self.send_response(200 if known else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    (kubectl.here / "port").write_text(str(server.server_port))
+    yield asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_plan_asks_the_pod_that_leads(
+    kubectl: Kubectl, operator: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.shows(WELL)
+    kubectl.holds("pods", {"items": [{"metadata": {"name": name}} for name in ("op-1", "op-2")]})
+    kubectl.holds("leases", {"items": [{"spec": {"holderIdentity": "op-2_abcd"}}]})
+    code, out, _ = run(kubectl, capsys, "plan")
+    assert (code, operator) == (0, ["/plan?system=shop/demo"])
+    assert "nothing: everything is as it should be" in out
+    forward = kubectl.calls[-1]
+    assert forward[0] == f"--namespace={leader.DEFAULT_NAMESPACE}"
+    assert forward[-2:] == ["pod/op-2", ":8081"]
+    assert json.loads(run(kubectl, capsys, "plan", "--json")[1])["actions"] == []
+
+
+def test_plan_says_when_nobody_leads_or_the_operator_refuses(
+    kubectl: Kubectl, operator: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.shows(WELL)
+    kubectl.holds("pods", {"items": [{"metadata": {"name": "op-1"}}]})
+    kubectl.holds("leases", {"items": [{"spec": {}}]})
+    assert "none of the operator's 1 pods" in run(kubectl, capsys, "plan")[2]
+    kubectl.holds("leases", {"items": [{"spec": {"holderIdentity": "op-1"}}]})
+    kubectl.holds("allusesystems", {"items": [{"metadata": {"name": "other", "namespace": "shop"}}]})
+    code, _, err = run(kubectl, capsys, "plan")
+    assert code == 2
+    assert "answers 404: no such system" in " ".join(err.split())
+
+
+def test_help_teaches_all_that_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, words in (
+        (
+            "--help",
+            (
+                "status",
+                "why",
+                "plan",
+                "retry",
+                "drill",
+                "chat",
+                "run",
+                "kubectl allusesystem why enhanced-agent",
+            ),
+        ),
+        ("status --help", ("--watch", "-n NAME", "--system")),
+        ("drill --help", ("wrong-answer", "out-of-memory", "--json", "environment is `test`")),
+        ("chat --help", ("/performance",)),
+        ("run --help", ("usage: kubectl allusesystem run",)),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            command.main(arguments.split())
+        assert stopped.value.code == 0
+        out = " ".join(capsys.readouterr().out.split())
+        for word in words:
+            assert word in out
