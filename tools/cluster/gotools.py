@@ -134,6 +134,20 @@ _ALL = (
         version_variables=["k8s.io/client-go/pkg/version.gitVersion"],
     ),
     GoTool("kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
+    GoTool(
+        "alertmanager",
+        "github.com/prometheus/alertmanager",
+        {"alertmanager": "github.com/prometheus/alertmanager/cmd/alertmanager"},
+        bare_version_variables=["github.com/prometheus/common/version.Version"],
+    ),
+    GoTool(
+        "prometheus",
+        "github.com/prometheus/prometheus",
+        {"promtool": "github.com/prometheus/prometheus/cmd/promtool"},
+        bare_version_variables=["github.com/prometheus/common/version.Version"],
+        # The clients of clouds in which it could look for targets: nothing here needs one.
+        tags=["remove_all_sd"],
+    ),
     GoTool("pause", "", {"pause": "."}),
 )
 TOOLS = {tool.name: tool for tool in _ALL}

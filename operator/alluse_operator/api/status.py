@@ -2,7 +2,8 @@
 
 For programs: `conditions`, `observedGeneration` and `components[]`. For people:
 `summary`, `ready`, `state`, `cause` and `waiting`, which are never to be parsed.
-Everything here can be computed again from the cluster; nothing is remembered here.
+Everything here can be computed again from the cluster, but for two things that are remembered: `alerts`
+(who has been told what) and `components[].failures`.
 """
 
 from datetime import UTC, datetime
@@ -20,9 +21,13 @@ from alluse_operator.api.spec import (
     AlertSeverity,
     ComponentName,
     DependencyCondition,
+    ObjectName,
 )
 
 MESSAGE_MAX_LENGTH: Final = 1024
+#: Alerts of one system, and sinks that one alert remembers.
+ALERTS_MAX: Final = 64
+ALERT_SINKS_MAX: Final = 24
 
 
 def format_time(moment: datetime) -> str:
@@ -247,25 +252,74 @@ class RecoveryStatus(StatusModel):
     """Components in their safe state: the ladder or the budget is used up."""
 
 
+class AlertState(StrEnum):
+    PENDING = "Pending"
+    FIRING = "Firing"
+    RESOLVED = "Resolved"
+
+
 class AlertStatus(StatusModel):
-    """An alert that is firing, or whose end has yet to be told."""
+    """An alert: trouble of which people are told, until its end has been told too."""
 
     fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$", max_length=16)]
     """Identity of the alert: the same trouble has the same one."""
     name: Reason
-    """What kind of trouble it is."""
+    """What kind of trouble it is: ComponentNotWell, NodeNotReady, InfrastructureTrouble, InterlockClosed."""
+    subject: Annotated[str, StringConstraints(max_length=260)] | None = None
+    """The component at the root, the node, or the interlock; not there for the system as a whole."""
+    state: AlertState
+    """Pending: waits a moment for others to be told with it. Firing: it goes on. Resolved: it is over, which
+    has yet to be told."""
     severity: AlertSeverity
-    """How bad it is."""
-    component: ComponentName | None = None
-    """The component at the root; not there for the system as a whole."""
+    """How bad it is: by the most critical component that it touches. It never falls while the alert lasts."""
     message: Message | None = None
     """The trouble in a sentence."""
+    affects: (
+        Annotated[
+            tuple[ComponentName, ...],
+            Field(max_length=MAX_COMPONENTS, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = None
+    """Components that suffer from it. They have no alert of their own."""
+    inhibited_by: (
+        Annotated[
+            tuple[Annotated[str, StringConstraints(max_length=260)], ...],
+            Field(max_length=MAX_COMPONENTS, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = None
+    """Roots that were found after it had been told. Meanwhile it is not sent again; its end will be."""
     since: Timestamp
-    """When it began."""
-    notified_at: Timestamp | None = None
-    """When it was last handed to the sinks."""
+    """When the trouble began."""
+    active_at: Timestamp
+    """When the operator made an alert of it."""
+    exhausted_at: Timestamp | None = None
+    """When recovery gave up for the time being. This is told at once."""
     resolved_at: Timestamp | None = None
-    """When it ended; it stays until that was told."""
+    """When it ended."""
+    notices: int | None = Field(default=None, ge=0)
+    """How many notices have been given of it."""
+    notified_at: Timestamp | None = None
+    """When the latest of them was made."""
+    notified_severity: AlertSeverity | None = None
+    """Its severity in the latest of them."""
+    sinks: (
+        Annotated[
+            tuple[ObjectName, ...],
+            Field(max_length=ALERT_SINKS_MAX, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = None
+    """Sinks that took a notice of it. They are told its end."""
+    offered: (
+        Annotated[
+            tuple[ObjectName, ...],
+            Field(max_length=ALERT_SINKS_MAX, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = None
+    """Sinks that are being given a notice. They may have it, so they too are told its end."""
 
 
 class AllUseSystemStatus(StatusModel):
@@ -310,7 +364,7 @@ class AllUseSystemStatus(StatusModel):
         Annotated[
             tuple[AlertStatus, ...],
             Field(
-                max_length=64,
+                max_length=ALERTS_MAX,
                 json_schema_extra={
                     "x-kubernetes-list-type": "map",
                     "x-kubernetes-list-map-keys": ["fingerprint"],
@@ -319,4 +373,4 @@ class AllUseSystemStatus(StatusModel):
         ]
         | None
     ) = None
-    """Alerts that are firing."""
+    """Alerts that are pending or firing, and those whose end has yet to be told."""

@@ -1,0 +1,407 @@
+"""Alerts: who is told what, when, and that it is over.
+
+Trouble comes and goes; an alert is its memory. `advance` takes the alerts of the stored status, the trouble
+of now and what has become of earlier notices, and says which alerts there are and which notices are owed. It
+keeps nothing: alerts live in `status.alerts`, so a new operator goes on where the old one stopped.
+
+A notice is handed out only after the status that holds its alert as Firing is stored, and it is owed until
+its delivery is recorded there. So an operator that dies in between gives the same notice again, under the
+same key; it is never lost, and given twice only where nobody can know whether it arrived.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from alluse_operator.api.spec import AlertSeverity
+from alluse_operator.api.status import (
+    ALERT_SINKS_MAX,
+    ALERTS_MAX,
+    MESSAGE_MAX_LENGTH,
+    AlertState,
+    AlertStatus,
+)
+from alluse_operator.core.desired import AlertPolicy, Identity
+
+#: Alerts that begin within so long of each other are told in one notice.
+GROUP_WAIT = timedelta(seconds=5)
+#: An alert that no sink took is given again after so long; one that was taken, after the policy's `repeat`.
+UNDELIVERED_RETRY = timedelta(minutes=5)
+#: Built into every operator; `EVENT_SINK` stands in for sinks that are not set up.
+EVENT_SINK = "event"
+LOG_SINK = "log"
+
+_RANK = {AlertSeverity.INFO: 0, AlertSeverity.WARNING: 1, AlertSeverity.CRITICAL: 2}
+
+
+class AlertName(StrEnum):
+    """What kind of trouble an alert is about. Never renamed within a version."""
+
+    #: A component is not well, and no other component is the reason.
+    COMPONENT_NOT_WELL = "ComponentNotWell"
+    #: A node that components run on is not ready or gone.
+    NODE_NOT_READY = "NodeNotReady"
+    #: So much is wrong at once that the ground is taken to be the reason; nothing is restarted.
+    INFRASTRUCTURE_TROUBLE = "InfrastructureTrouble"
+    #: An interlock is closed and no component explains it.
+    INTERLOCK_CLOSED = "InterlockClosed"
+
+
+class NoticeKind(StrEnum):
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong now and that people should know of, symptoms left out."""
+
+    name: AlertName
+    subject: str
+    """The component, node or interlock; empty for the system as a whole."""
+    severity: AlertSeverity
+    message: str
+    since: datetime
+    affects: tuple[str, ...] = ()
+    exhausted: bool = False
+    """Recovery has given up for the time being."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that is wrong in one system now, and of what nothing can be said."""
+
+    troubles: tuple[Trouble, ...] = ()
+    symptoms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By subject: not well, but because of these roots, of which people are told instead."""
+    unsettled: frozenset[str] = frozenset()
+    """Subjects that are neither well nor in trouble: they start, stop, or nothing is known of them."""
+    frozen: bool = False
+    """Nothing is known of anything: no alert begins or ends, but for the `troubles` given."""
+    recheck_at: datetime | None = None
+    """When time alone makes trouble of something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the sinks are to be told of one alert."""
+
+    key: str
+    """The same notice has the same key, whoever gives it: receivers can drop repetitions by it."""
+    fingerprint: str
+    name: str
+    subject: str
+    kind: NoticeKind
+    severity: AlertSeverity
+    message: str
+    since: datetime
+    made_at: datetime
+    sinks: tuple[str, ...]
+    affects: tuple[str, ...] = ()
+    exhausted: bool = False
+    resolved_at: datetime | None = None
+    told_severity: AlertSeverity | None = None
+    """What the latest notice before this one said; None: this is the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a notice: every sink has taken it or given it up."""
+
+    notice: Notice
+    taken: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What is known of notices that were handed out by this process."""
+
+    sinks: frozenset[str] = frozenset({EVENT_SINK, LOG_SINK})
+    """Names that are set up."""
+    sending: frozenset[str] = frozenset()
+    """Keys of notices on their way."""
+    done: Mapping[str, Delivery] = field(default_factory=dict)
+    """By key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """The new state of a system's alerts and what follows from it."""
+
+    rows: tuple[AlertStatus, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    """To be handed out once `rows` are stored."""
+    unknown_sinks: tuple[str, ...] = ()
+    """Named in the routes, not set up: `event` stands in for them."""
+    recheck_at: datetime | None = None
+    """When time alone makes a notice owed; later than now."""
+
+
+def stored(raw: Mapping[str, Any]) -> tuple[AlertStatus, ...]:
+    """The alerts of a stored status (`raw` is the JSON of all of it). What cannot be read is left out."""
+    rows = []
+    for row in raw.get("alerts") or ():
+        try:
+            rows.append(AlertStatus.model_validate(row))
+        except ValidationError:
+            continue
+    return tuple(rows)
+
+
+def fingerprint(identity: Identity, name: str, subject: str) -> str:
+    """16 hexadecimal digits: the same for the same trouble of the same system."""
+    text = "\0".join((identity.namespace, identity.name, identity.uid, name, subject))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def advance(
+    before: Sequence[AlertStatus],
+    situation: Situation,
+    policy: AlertPolicy,
+    outbox: Outbox,
+    identity: Identity,
+    now: datetime,
+) -> Alerts:
+    """One step: deliveries are recorded, trouble becomes alerts, alerts that have ended are told so."""
+    return _Step(situation, policy, outbox, identity, _second(now)).take(before)
+
+
+def farewell(before: Iterable[AlertStatus], now: datetime) -> tuple[Notice, ...]:
+    """The ends that are owed when the system itself is gone."""
+    now = _second(now)
+    ended = (row if row.state is AlertState.RESOLVED else _end(row, now) for row in before)
+    return tuple(
+        _notice(row, NoticeKind.RESOLVED, sinks, now) for row in ended if (sinks := _told(row)) is not None
+    )
+
+
+class _Step:
+    """One call of `advance`."""
+
+    def __init__(
+        self, situation: Situation, policy: AlertPolicy, outbox: Outbox, identity: Identity, now: datetime
+    ) -> None:
+        self._situation = situation
+        self._policy = policy
+        self._outbox = outbox
+        self._now = now
+        self._troubles = {
+            fingerprint(identity, trouble.name, trouble.subject): trouble for trouble in situation.troubles
+        }
+        self._notices: list[Notice] = []
+        self._times: list[datetime] = [situation.recheck_at] if situation.recheck_at is not None else []
+
+    def take(self, before: Sequence[AlertStatus]) -> Alerts:
+        rows = [row for old in before if (row := self._record(old)) is not None]
+        known = {row.fingerprint for row in rows}
+        rows = [row for old in rows if (row := self._go_on(old)) is not None]
+        rows += [self._begin(key, trouble) for key, trouble in self._troubles.items() if key not in known]
+        rows = [row for fired in self._fire(_bounded(rows)) if (row := self._tell(fired)) is not None]
+        return Alerts(
+            rows=tuple(rows),
+            notices=tuple(self._notices),
+            unknown_sinks=self._unknown_sinks(),
+            recheck_at=min((moment for moment in self._times if moment > self._now), default=None),
+        )
+
+    # -- what became of earlier notices ----------------------------------------------------------------
+
+    def _record(self, row: AlertStatus) -> AlertStatus | None:
+        """The alert with the delivery of its latest notice; None: its end has been told, it is over."""
+        if (delivery := self._outbox.done.get(_key(row, NoticeKind.FIRING))) is not None:
+            row = row.model_copy(
+                update={
+                    "notices": (row.notices or 0) + 1,
+                    "notified_at": delivery.notice.made_at,
+                    "notified_severity": delivery.notice.severity,
+                    "sinks": _union(row.sinks, delivery.taken),
+                    "offered": None,
+                }
+            )
+        over = row.state is AlertState.RESOLVED and _key(row, NoticeKind.RESOLVED) in self._outbox.done
+        return None if over else row
+
+    def _is_on_its_way(self, row: AlertStatus, kind: NoticeKind) -> bool:
+        return _key(row, kind) in self._outbox.sending
+
+    # -- trouble becomes alerts ------------------------------------------------------------------------
+
+    def _begin(self, key: str, trouble: Trouble) -> AlertStatus:
+        row = AlertStatus(
+            fingerprint=key,
+            name=trouble.name,
+            subject=trouble.subject or None,
+            state=AlertState.PENDING,
+            severity=trouble.severity,
+            since=min(_second(trouble.since), self._now),
+            active_at=self._now,
+        )
+        return self._describe(row, trouble)
+
+    def _go_on(self, row: AlertStatus) -> AlertStatus | None:
+        trouble = self._troubles.get(row.fingerprint)
+        if trouble is None:
+            return self._without_trouble(row)
+        if row.state is AlertState.RESOLVED:
+            row = self._begin_again(row, trouble)
+        return self._describe(row.model_copy(update={"resolved_at": None, "inhibited_by": None}), trouble)
+
+    def _begin_again(self, row: AlertStatus, trouble: Trouble) -> AlertStatus:
+        """Trouble that is back before its end was told (or is known to have been)."""
+        if self._is_on_its_way(row, NoticeKind.FIRING):
+            # Its beginning has not even arrived: it simply goes on.
+            return row.model_copy(update={"state": AlertState.FIRING})
+        return row.model_copy(
+            update={
+                "state": AlertState.PENDING,
+                "severity": trouble.severity,
+                "since": min(_second(trouble.since), self._now),
+                "active_at": self._now,
+                "notices": (row.notices or 0) + 1,
+                "notified_at": None,
+                "notified_severity": None,
+                "exhausted_at": None,
+                "sinks": None if self._is_on_its_way(row, NoticeKind.RESOLVED) else _told(row),
+                "offered": None,
+            }
+        )
+
+    def _describe(self, row: AlertStatus, trouble: Trouble) -> AlertStatus:
+        exhausted_at = row.exhausted_at or (self._now if trouble.exhausted else None)
+        severity = AlertSeverity.CRITICAL if exhausted_at is not None else trouble.severity
+        return row.model_copy(
+            update={
+                "severity": max(row.severity, severity, key=_RANK.__getitem__),
+                "message": _shorten(trouble.message),
+                "affects": trouble.affects or None,
+                "exhausted_at": exhausted_at,
+            }
+        )
+
+    def _without_trouble(self, row: AlertStatus) -> AlertStatus | None:
+        subject = row.subject or ""
+        if row.state is AlertState.RESOLVED or self._situation.frozen or subject in self._situation.unsettled:
+            return row
+        if not _told(row):
+            return None
+        if subject in self._situation.symptoms:
+            return row.model_copy(update={"inhibited_by": self._situation.symptoms[subject]})
+        return _end(row, self._now)
+
+    # -- alerts become notices -------------------------------------------------------------------------
+
+    def _fire(self, rows: Sequence[AlertStatus]) -> list[AlertStatus]:
+        """What is pending is told together, `GROUP_WAIT` after the first of it began."""
+        waiting = {
+            row.fingerprint: row.active_at
+            for row in rows
+            if row.state is AlertState.PENDING and row.fingerprint in self._troubles
+        }
+        due = min(waiting.values(), default=self._now) + GROUP_WAIT
+        if due > self._now:
+            self._times += [due] if waiting else []
+            return list(rows)
+        return [
+            row.model_copy(update={"state": AlertState.FIRING}) if row.fingerprint in waiting else row
+            for row in rows
+        ]
+
+    def _tell(self, row: AlertStatus) -> AlertStatus | None:
+        """Add the notice that is owed of this alert, if one is; None: it is over and nobody knows of it."""
+        if row.state is AlertState.PENDING or self._is_on_its_way(row, NoticeKind.FIRING):
+            return row
+        if row.state is AlertState.RESOLVED:
+            sinks = self._known(_told(row) or ())
+            if not sinks:
+                return None
+            if not self._is_on_its_way(row, NoticeKind.RESOLVED):
+                self._notices.append(_notice(row, NoticeKind.RESOLVED, sinks, self._now))
+            return row
+        sinks = self._known(self._policy.routes.get(row.severity, ()))
+        if not sinks or row.inhibited_by:
+            return row
+        due = _due(row, self._policy)
+        if due is not None and due > self._now:
+            self._times.append(due)
+            return row
+        self._notices.append(_notice(row, NoticeKind.FIRING, sinks, self._now))
+        return row.model_copy(update={"offered": sinks})
+
+    def _known(self, sinks: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name if name in self._outbox.sinks else EVENT_SINK for name in sinks))
+
+    def _unknown_sinks(self) -> tuple[str, ...]:
+        named = {name for sinks in self._policy.routes.values() for name in sinks}
+        return tuple(sorted(named - self._outbox.sinks))
+
+
+def _key(row: AlertStatus, kind: NoticeKind) -> str:
+    """Key of the next notice of an alert; it changes when the delivery of that notice is recorded."""
+    return f"{row.fingerprint}-{int(row.active_at.timestamp())}-{row.notices or 0}-{kind}"
+
+
+def _notice(row: AlertStatus, kind: NoticeKind, sinks: tuple[str, ...], now: datetime) -> Notice:
+    return Notice(
+        key=_key(row, kind),
+        fingerprint=row.fingerprint,
+        name=row.name,
+        subject=row.subject or "",
+        kind=kind,
+        severity=row.severity,
+        message=row.message or "",
+        since=row.since,
+        made_at=now,
+        sinks=sinks,
+        affects=row.affects or (),
+        exhausted=row.exhausted_at is not None,
+        resolved_at=row.resolved_at,
+        told_severity=row.notified_severity,
+    )
+
+
+def _due(row: AlertStatus, policy: AlertPolicy) -> datetime | None:
+    """When the next notice of a firing alert is owed; None: at once."""
+    if row.notified_at is None or row.notified_severity is None:
+        return None
+    if _RANK[row.severity] > _RANK[row.notified_severity]:
+        return None
+    if row.exhausted_at is not None and row.notified_at < row.exhausted_at:
+        return None
+    return row.notified_at + (policy.repeat if row.sinks else UNDELIVERED_RETRY)
+
+
+def _told(row: AlertStatus) -> tuple[str, ...] | None:
+    """Sinks that know of it, or may."""
+    return _union(row.sinks, row.offered)
+
+
+def _end(row: AlertStatus, now: datetime) -> AlertStatus:
+    return row.model_copy(
+        update={"state": AlertState.RESOLVED, "resolved_at": max(now, row.since), "inhibited_by": None}
+    )
+
+
+def _bounded(rows: Sequence[AlertStatus]) -> list[AlertStatus]:
+    """At most `ALERTS_MAX`, in order of their beginning: those that people know of first, then the worst."""
+    ranked = sorted(rows, key=lambda row: (not _told(row), -_RANK[row.severity]))
+    return sorted(ranked[:ALERTS_MAX], key=lambda row: (row.active_at, row.fingerprint))
+
+
+def _union(*parts: Iterable[str] | None) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(name for part in parts for name in part or ()))[:ALERT_SINKS_MAX] or None
+
+
+def _shorten(text: str) -> str | None:
+    return (text if len(text) <= MESSAGE_MAX_LENGTH else text[: MESSAGE_MAX_LENGTH - 1] + "…") or None
+
+
+def _second(moment: datetime) -> datetime:
+    """Whole seconds, as the status stores them: what is computed equals what is read back."""
+    return moment.astimezone(UTC).replace(microsecond=0)
