@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
@@ -46,6 +47,7 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _PARAMETER: Final = re.compile(r"\{([a-z_]+)\}")
 KEY_TIMEOUT: Final = "performance.async.timeout_seconds"
 _MAX_ERRORS: Final = 50
+_PLAIN: Final = frozenset({"number", "integer", "boolean"})
 _ALIASES: Final = (
     ("deployment.health_check_path", contract.PATH_HEALTH),
     ("deployment.metrics_path", contract.PATH_METRICS),
@@ -63,8 +65,8 @@ class Route:
         pattern = _PARAMETER.sub("([^/]+)", endpoint.path.replace(".", r"\."))
         self.pattern = re.compile(f"^{pattern}$")
         source = endpoint.params if endpoint.method in _WITH_BODY else endpoint.request
-        #: Names of query parameters that are lists.
-        self.lists = _list_fields(source) if source is not None else frozenset()
+        #: How the query parameters are written.
+        self.forms = _Forms.of(source)
 
 
 class Dispatcher:
@@ -238,12 +240,14 @@ class Dispatcher:
             if len(request.body) > endpoint.max_body:
                 raise TooLargeError(f"the body is larger than {endpoint.max_body} bytes")
             if endpoint.params is not None:
-                call.params = _validated(endpoint.params, {**_query(request.query, route.lists), **path})
+                call.params = _validated(endpoint.params, _parameters(request, route, path))
+            if endpoint.media_type != JSON and not request.body:
+                raise BadMessageError(f"the body is empty; send {endpoint.media_type}")
             model = None if endpoint.request is None else _from_body(endpoint, request)
         else:
             model = None
             if endpoint.request is not None:
-                model = _validated(endpoint.request, {**_query(request.query, route.lists), **path})
+                model = _validated(endpoint.request, _parameters(request, route, path))
         answer = await (endpoint.handler(call) if endpoint.request is None else endpoint.handler(call, model))
         return _reply(answer, endpoint.status)
 
@@ -344,25 +348,49 @@ def _message(text: str) -> str:
     return text.removeprefix("Value error, ")
 
 
-def _query(raw: str, lists: frozenset[str]) -> dict[str, Any]:
-    """Query parameters by name: text, or a list for the names in `lists`; a repeated scalar stays a list."""
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """Names of the query parameters that are lists, and of those that are numbers or truth values."""
+
+    lists: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, model: type[BaseModel] | None) -> "_Forms":
+        if model is None:
+            return cls()
+        kinds = {
+            name: {str(option.get("type")) for option in (field, *field.get("anyOf", ()))}
+            for name, field in model.model_json_schema().get("properties", {}).items()
+        }
+        return cls(
+            frozenset(name for name, types in kinds.items() if "array" in types),
+            frozenset(name for name, types in kinds.items() if types & _PLAIN and "string" not in types),
+        )
+
+
+def _parameters(request: HttpRequest, route: Route, path: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters of query and path by name: lists where they are lists; a repeated scalar stays a list."""
     try:
-        found = parse_qs(raw, keep_blank_values=True, max_num_fields=200)
+        found = parse_qs(request.query, keep_blank_values=True, max_num_fields=200)
     except ValueError as error:
         raise BadMessageError(f"the query cannot be read: {error}") from None
+    lists, plain = route.forms.lists, route.forms.plain
     values: dict[str, Any] = {}
-    for name, texts in found.items():
+    for name, texts in (found | {name: [text] for name, text in path.items()}).items():
         if name in lists:
             values[name] = [part for text in texts for part in text.split(",") if part]
+        elif len(texts) > 1:
+            values[name] = texts
         else:
-            values[name] = texts[0] if len(texts) == 1 else texts
+            values[name] = _plain(texts[0]) if name in plain else texts[0]
     return values
 
 
-def _list_fields(model: type[BaseModel]) -> frozenset[str]:
-    schema = model.model_json_schema()
-    return frozenset(
-        name
-        for name, field in schema.get("properties", {}).items()
-        if any(option.get("type") == "array" for option in (field, *field.get("anyOf", ())))
-    )
+def _plain(text: str) -> Any:
+    """The number or truth value that a text writes as JSON does, else the text, for the model to refuse."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, int | float) else text

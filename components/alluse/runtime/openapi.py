@@ -75,7 +75,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if has_body and endpoint.media_type != "application/json":
         operation["requestBody"] = {
             "required": True,
-            "content": {endpoint.media_type: {"schema": {"type": "string"}}},
+            "content": {endpoint.media_type: {"schema": {"type": "string", "minLength": 1}}},
         }
     elif has_body and endpoint.request is not None:
         operation["requestBody"] = {
@@ -135,7 +135,11 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     success: dict[str, Any] = {"description": endpoint.summary or "Done"}
     if endpoint.answer is not None:
         success["content"] = {"application/json": {"schema": _ref(schemas, endpoint.answer, "serialization")}}
-    responses: dict[str, Any] = {str(endpoint.status): success}
+    nothing = {"description": "Nothing to tell"}
+    responses: dict[str, Any] = {
+        str(status): nothing if status == 204 and endpoint.answer is not None else success
+        for status in (endpoint.status, *endpoint.also)
+    }
     statuses = {*endpoint.errors, *_ALWAYS}
     if endpoint.request is not None or endpoint.params is not None:
         statuses.add(422)

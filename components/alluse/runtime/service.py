@@ -82,7 +82,8 @@ class Endpoint:
     `answer` documents the body of the successful answer; None means no body. `budget` names the
     operation's soft time limit: a key of the configuration (milliseconds) or milliseconds. It is counted
     and makes the component degraded when its p95 is over, it never aborts. `changes_state` lets a caller
-    repeat a POST under the same Idempotency-Key. `errors` are further statuses for the documentation.
+    repeat a POST under the same Idempotency-Key. `errors` are further statuses for the documentation, `also`
+    further ones of success, with the same body.
     `media_type` other than JSON hands the body over unread in `call.body`.
     """
 
@@ -97,6 +98,7 @@ class Endpoint:
     budget: str | float | None = None
     changes_state: bool = False
     errors: tuple[int, ...] = ()
+    also: tuple[int, ...] = ()
     media_type: str = "application/json"
     max_body: int = 1 << 20
 

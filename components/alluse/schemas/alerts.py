@@ -4,20 +4,26 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from alluse.schemas.base import Answer, Request
+from alluse.schemas.base import Answer, Moment, Request
 from alluse.schemas.common import Severity
 
-AlertName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
-AlertId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
-Source = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")]
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=40)]
+AlertName = Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+AlertId = Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[0-9a-f]{16}$")]
+Source = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")
+]
+LabelName = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=40)
+]
 LabelValue = Annotated[str, StringConstraints(max_length=120)]
 Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=16)]
 Prose = Annotated[str, StringConstraints(max_length=1000)]
 Person = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=100)]
+MetricName = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=100)
+]
 
 
 class AlertState(StrEnum):
@@ -132,7 +138,7 @@ class SilenceRequest(Request):
     """
 
     matchers: Annotated[dict[LabelName, LabelValue], Field(min_length=1, max_length=16)]
-    until: AwareDatetime
+    until: Moment
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     by: Person = "unknown"
 
@@ -192,7 +198,9 @@ class Expression(Request):
     over: MetricName | None = None
     over_labels: Labels = Field(default_factory=dict)
     budget: bool = False
-    threshold: Annotated[str, StringConstraints(pattern=r"^(cpu|memory|disk)$")] | None = None
+    threshold: (
+        Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^(cpu|memory|disk)$")] | None
+    ) = None
 
 
 class Rule(Request):

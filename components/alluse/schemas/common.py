@@ -5,7 +5,6 @@ with 252 days.
 """
 
 import re
-from datetime import UTC, date, datetime
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, Final, Self
@@ -20,7 +19,9 @@ from pydantic import (
 
 from alluse.schemas.base import DISCLAIMER as DISCLAIMER
 from alluse.schemas.base import Answer as Answer
+from alluse.schemas.base import Day as Day
 from alluse.schemas.base import FieldProblem as FieldProblem
+from alluse.schemas.base import Moment as Moment
 from alluse.schemas.base import Problem as Problem
 from alluse.schemas.base import Request
 
@@ -42,24 +43,9 @@ Volatility = Annotated[float, Field(ge=0.01, le=5)]
 Symbol = Annotated[
     str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z][A-Za-z0-9.\-]{0,11}$")
 ]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")]
-
-
-def _day(value: object) -> object:
-    """The UTC day of an RFC 3339 time stamp; anything else is left to the date parser."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).date()
-    if isinstance(value, str) and "T" in value:
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            return value
-        return (moment if moment.tzinfo is None else moment.astimezone(UTC)).date()
-    return value
-
-
-#: A calendar day; a time stamp is accepted and read as its UTC day.
-Day = Annotated[date, BeforeValidator(_day)]
+Identifier = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")
+]
 
 
 def _folded(text: object) -> str:

@@ -7,7 +7,10 @@ from pydantic import Field, JsonValue, StringConstraints
 from alluse.schemas.base import Answer, FieldProblem, Request
 
 DottedKey = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_\-]*(\.[A-Za-z0-9_\-]+)*$", max_length=200)
+    str,
+    StringConstraints(
+        strip_whitespace=False, pattern=r"^[A-Za-z_][A-Za-z0-9_\-]*(\.[A-Za-z0-9_\-]+)*$", max_length=200
+    ),
 ]
 
 

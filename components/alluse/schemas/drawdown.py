@@ -132,7 +132,7 @@ class Adjustment(Answer):
 
     symbol: str
     instrument: str
-    action: Annotated[str, StringConstraints(pattern="^(reduce|close)$")]
+    action: Annotated[str, StringConstraints(strip_whitespace=False, pattern="^(reduce|close)$")]
     from_: float = Field(alias="from")
     to: float
     fraction: float

@@ -4,13 +4,13 @@ Spans count Unicode code points of the text as it was sent: `text[start:end]` is
 USD, percentages and deltas are fractions (10 % is 0.10).
 """
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from alluse.schemas.base import Answer, Request
+from alluse.schemas.base import Answer, LocalMoment, Request
 from alluse.schemas.common import AccountType, Condition, Fraction, OptionType, RiskAppetite
 from alluse.schemas.intent import MAX_TEXT
 
@@ -37,7 +37,7 @@ class ExtractRequest(Request):
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT, strip_whitespace=False)]
     locale: Literal["en-US", "en-GB"] = "en-US"
-    now: datetime | None = None
+    now: LocalMoment | None = None
 
 
 class Entity(Answer):

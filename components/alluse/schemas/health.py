@@ -78,9 +78,11 @@ class ComponentQuery(Request):
 class CheckRequest(Request):
     """A check to register: a path of a component that must answer 2xx. The same name replaces it."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+    name: Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
     component: Annotated[str, StringConstraints(max_length=64)]
-    path: Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/_.{}-]*$", max_length=200)] = "/health"
+    path: Annotated[
+        str, StringConstraints(strip_whitespace=False, pattern=r"^/[A-Za-z0-9/_.{}-]*$", max_length=200)
+    ] = "/health"
     critical: bool = False
     timeout_s: Annotated[float, Field(gt=0, le=30)] = 5
     interval_s: Annotated[float, Field(ge=1, le=3600)] = 30

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from alluse.schemas.base import Answer, Request
+from alluse.schemas.base import Answer, Moment, Request
 from alluse.schemas.settings import LogLevel
 
 
@@ -22,10 +22,12 @@ class LogQuery(Request):
 
     component: Annotated[str, StringConstraints(max_length=64)] | None = None
     level: LogLevel | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     q: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    trace_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
+    trace_id: Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[0-9a-f]{32}$")] | None = (
+        None
+    )
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
@@ -37,7 +39,7 @@ class LogsFound(Answer):
 
 
 class ComponentParam(Request):
-    component: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+    component: Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
 class LevelRequest(Request):

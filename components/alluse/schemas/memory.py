@@ -24,11 +24,11 @@ def _whole_cents(amount: float) -> float:
     return amount
 
 
-UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-SessionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
+UserId = Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+SessionId = Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Content = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT)]
-AccountId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+AccountId = Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Amount = Annotated[float, Field(gt=0, le=1e10), AfterValidator(_whole_cents)]
 SignedAmount = Annotated[float, Field(ge=-1e10, le=1e10), AfterValidator(_whole_cents)]
 

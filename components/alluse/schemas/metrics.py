@@ -2,12 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, RootModel, StringConstraints
+from pydantic import Field, RootModel, StringConstraints
 
-from alluse.schemas.base import Answer, Request
+from alluse.schemas.base import Answer, Moment, Request
 
-MetricName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=100)]
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=40)]
+MetricName = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=100)
+]
+LabelName = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=40)
+]
 LabelValue = Annotated[str, StringConstraints(max_length=120)]
 
 
@@ -18,7 +22,7 @@ class MetricPoint(Request):
     value: float
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=8)] = Field(default_factory=dict)
     unit: Annotated[str, StringConstraints(max_length=20)] = ""
-    ts: AwareDatetime | None = None
+    ts: Moment | None = None
 
 
 class MetricPoints(RootModel[Annotated[list[MetricPoint], Field(max_length=5000)]]):
@@ -33,7 +37,9 @@ class PointsTaken(Answer):
 
 
 #: `name=value`.
-LabelFilter = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*=[^=,]*$", max_length=200)]
+LabelFilter = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*=[^=,]*$", max_length=200)
+]
 
 
 class SeriesQuery(Request):
@@ -41,7 +47,7 @@ class SeriesQuery(Request):
 
     name: MetricName
     labels: Annotated[list[LabelFilter], Field(max_length=8)] = Field(default_factory=list)
-    since: AwareDatetime | None = None
+    since: Moment | None = None
     step_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from alluse.schemas.base import Answer, Request
 
-ComponentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+ComponentName = Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
 class LeakStatus(StrEnum):
@@ -152,7 +152,7 @@ class OptimizeRequest(Request):
 
 
 class RunPath(Request):
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+    id: Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class RunsQuery(Request):

@@ -179,6 +179,8 @@ async def test_unknown_paths_and_methods(it: Component) -> None:
     assert (await it.get("/v1/nothing")).status == 404
     answer = await it.call("DELETE", "/v1/orders")
     assert (answer.status, "POST" in answer.json["detail"]) == (405, True)
+    assert answer.headers["allow"] == "POST"
+    assert (await it.call("POST", "/v1/quick")).headers["allow"] == "GET, HEAD"
     assert (await it.call("HEAD", "/v1/quick")).status == 204
 
 

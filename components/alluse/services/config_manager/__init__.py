@@ -186,7 +186,7 @@ SERVICE: Final[Service[Manager]] = Service(
             WatchRequest,
             Changes,
             "Wait for a change; 204 when there was none in the time",
-            errors=(),
+            also=(204,),
         ),
         Endpoint("GET", "/v1/overrides", list_overrides, answer=Overrides, summary="Overrides in force"),
         Endpoint(

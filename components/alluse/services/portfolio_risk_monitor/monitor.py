@@ -245,6 +245,7 @@ SERVICE: Service[State] = Service(
             WatchedPortfolio,
             "Watch a portfolio, or report how a watched one stands",
             params=PortfolioPath,
+            also=(201,),
             errors=(422,),
         ),
         Endpoint(
