@@ -15,3 +15,4 @@ lock operator --extra operator
 lock components --extra components
 lock dev --extra operator --extra components --group dev
 lock oracles --extra components --group dev --group oracles
+lock contracts --extra components --group contracts

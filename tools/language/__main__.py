@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from alluse.domain.intents_model import IntentModel
-from tools import oracles
+from tools import apart, oracles
 from tools.language.material import prepare
 from tools.language.report import LEAST_MACRO_F1, Evaluation, evaluate, page
 from tools.language.sentences import EXAMPLES, HELD_OUT, read
 
-ROOT = oracles.ROOT
+ROOT = apart.ROOT
 MODEL = ROOT / "components" / "alluse" / "data" / "intents.npz"
 PAGE = ROOT / "docs" / "reference" / "language.md"
 #: The sum of weights may round the other way on another processor.

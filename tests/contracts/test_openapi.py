@@ -1,0 +1,101 @@
+"""Each operation answers as its OpenAPI document says, whatever it is sent, and never with 5xx.
+
+Schemathesis sends what the documents allow, at their bounds and within, and what they forbid. All sixteen
+components run, so nothing that one of them needs is missing: not even 503 would be right.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.config import SchemathesisConfig
+
+from alluse.contract import COMPONENTS
+from alluse.runtime.openapi import document
+from alluse.runtime.system import SystemEndpoints
+from component_processes import Cluster
+
+DOCUMENTS = Path(__file__).parents[2] / "docs" / "reference" / "openapi"
+CONFIG = SchemathesisConfig.from_dict(
+    {
+        "seed": 1,
+        "operations": [
+            # A body of text: whatever is sent is text.
+            {"include-path-regex": "^/(v1/logs|events)$", "generation": {"mode": "positive"}},
+            # The analysis that they take is another component's answer, and read as leniently as one.
+            {
+                "include-path-regex": "^/v1/(size|select)",
+                "checks": {"negative_data_rejection": {"enabled": False}},
+            },
+        ],
+        # Nobody waits in a test for the news that do not come.
+        "parameters": {"query.timeout_s": 0},
+        # What a document cannot express (a sum, an order, an unknown name) is refused with these.
+        "checks": {"positive_data_acceptance": {"expected-statuses": [200, 201, 202, 204, 404, 409, 422]}},
+    }
+)
+#: Who is asked for what all sixteen serve alike.
+SHARED = "health-monitor"
+CASES = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate),
+)
+sent: list[str] = []
+
+
+@schemathesis.serializer("application/x-ndjson", "application/cloudevents+json")
+def as_text(_: schemathesis.SerializationContext, value: object) -> bytes:
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+@pytest.fixture(scope="session")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as kept:
+        yield kept
+
+
+def check(case: schemathesis.Case, cluster: Cluster, name: str, session: requests.Session) -> None:
+    response = case.call(base_url=f"http://127.0.0.1:{cluster.ports[name]}", session=session)
+    sent.append(name)
+    case.validate_response(response)
+
+
+def operations_of(name: str, document: dict[str, Any]) -> Callable[..., None]:
+    """A test of each operation of a document, sent to a component."""
+
+    @schemathesis.openapi.from_dict(document, config=CONFIG).parametrize()
+    @CASES
+    def test(case: schemathesis.Case, cluster: Cluster, session: requests.Session) -> None:
+        check(case, cluster, name, session)
+
+    return test
+
+
+for _name in COMPONENTS:
+    _kept = json.loads((DOCUMENTS / f"{_name}.json").read_text())
+    globals()[f"test_{_name.replace('-', '_')}"] = operations_of(_name, _kept)
+test_what_all_share = operations_of(
+    SHARED, document(SHARED, "", "", SystemEndpoints(cast("Any", None)).endpoints())
+)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_the_kept_document_is_the_served_one(cluster: Cluster, name: str) -> None:
+    kept = json.loads((DOCUMENTS / f"{name}.json").read_text())["paths"]
+    served = cluster.running[name].get("/openapi.json")[1]["paths"]
+    assert kept == {path: served[path] for path in served if path.startswith("/v1/")}
+
+
+def test_nobody_died_and_a_thousand_cases_were_sent(cluster: Cluster) -> None:
+    assert all(process.process.poll() is None for process in cluster.running.values())
+    assert len(sent) >= 1_000, len(sent)
+    assert set(sent) == set(COMPONENTS)
