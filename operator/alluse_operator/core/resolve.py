@@ -159,9 +159,23 @@ class _Resolution:
             environment = self.layers.environment
             config.update(self.spec.config or {})
             config.update((environment.config if environment else None) or {})
+        if name in self.layers.catalog:
+            config.update(_gates(name, self.layers.interlocks))
         for entry in reversed(tuple(self.layers.of(name))):
             config.update(entry.config or {})
         return config
+
+
+def _gates(guarded: str, interlocks: Iterable[api.InterlockSpec]) -> dict[str, str]:
+    """What a component of the catalog is told of the interlocks that guard it, where they are not built in as
+    they are: it watches them by itself."""
+    told: dict[str, str] = {}
+    for lock in interlocks:
+        if lock.guards == guarded and lock not in catalog.INTERLOCKS:
+            section = f"interlocks.{lock.name.replace('-', '_')}"
+            told[f"{section}.within_seconds"] = str(lock.within_seconds)
+            told[f"{section}.requires"] = ",".join(lock.requires)
+    return told
 
 
 def _callers(

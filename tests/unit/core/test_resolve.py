@@ -191,3 +191,29 @@ def test_a_spec_that_makes_no_sense_is_refused_by_field(title: str) -> None:
     with pytest.raises(InvalidSpec) as caught:
         resolved(spec)
     assert any(named in str(error) for error in caught.value.errors)
+
+
+def test_the_interlocks_of_the_profile_can_be_replaced_and_added_to() -> None:
+    built_in = resolved({}).interlocks
+    assert [lock.name for lock in built_in] == ["trading-gate"]
+    assert resolved({}).components["enhanced-agent"].config == {}
+    gate = {
+        "name": "trading-gate",
+        "guards": "enhanced-agent",
+        "requires": ["drawdown-protection", "market-analyzer"],
+        "withinSeconds": 9,
+    }
+    other = {"name": "sizing-gate", "guards": "position-sizer", "requires": ["market-analyzer"]}
+    changed = resolved({"interlocks": [gate, other]})
+    assert [(lock.name, lock.within.total_seconds()) for lock in changed.interlocks] == [
+        ("trading-gate", 9),
+        ("sizing-gate", 5),
+    ]
+    assert changed.components["enhanced-agent"].config == {
+        "interlocks.trading_gate.within_seconds": "9",
+        "interlocks.trading_gate.requires": "drawdown-protection,market-analyzer",
+    }
+
+
+def test_a_profile_of_ones_own_has_no_interlock_but_its_own() -> None:
+    assert custom({"name": "web"}).interlocks == ()
