@@ -12,14 +12,16 @@ from typing import Any
 
 import kopf
 
-from alluse_operator.cluster.kinds import CHILD_SELECTOR, CHILDREN, EVENT, REFUSAL_FIELDS, SYSTEM, Kind
+from alluse_operator.cluster.kinds import CHILDREN, EVENT, NODE, REFUSAL_FIELDS, SYSTEM, Kind, selector_of
 from alluse_operator.cluster.mirror import Key, Mirror
 
 Login = Callable[[], Awaitable[kopf.AiohttpSession]]
 
 
-def build_registry(mirror: Mirror, wake: Callable[[Key], None], login: Login) -> kopf.OperatorRegistry:
-    """Handlers that feed the mirror and wake whom it concerns."""
+def build_registry(
+    mirror: Mirror, wake: Callable[[Key], None], login: Login, *, nodes: bool
+) -> kopf.OperatorRegistry:
+    """Handlers that feed the mirror and wake whom it concerns; `nodes`: those of the cluster may be read."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -35,6 +37,13 @@ def build_registry(mirror: Mirror, wake: Callable[[Key], None], login: Login) ->
 
     for kind in (SYSTEM, *CHILDREN):
         watch(kind)
+
+    if nodes:
+
+        @kopf.on.event(NODE.group, NODE.version, NODE.plural, registry=registry, id="watch-nodes")
+        async def node_seen(event: kopf.RawEvent, **_: Any) -> None:
+            for key in mirror.node_watched(dict(event["object"]), deleted=event["type"] == "DELETED"):
+                wake(key)
 
     @kopf.on.event(EVENT.group, EVENT.version, EVENT.plural, registry=registry, id="watch-refusals")
     async def refused(event: kopf.RawEvent, **_: Any) -> None:
@@ -72,7 +81,7 @@ def build_settings() -> kopf.OperatorSettings:
     # Otherwise the whole process is killed ten minutes after the watching part was restarted.
     settings.process.ultimate_exiting_timeout = None
     for kind in CHILDREN:
-        settings.watching.label_selectors[kind.group, kind.version, kind.plural] = CHILD_SELECTOR
+        settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector_of(kind)
     settings.watching.field_selectors[EVENT.group, EVENT.version, EVENT.plural] = REFUSAL_FIELDS
     return settings
 

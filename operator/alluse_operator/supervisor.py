@@ -46,7 +46,7 @@ class Supervisor:
         take_signals: Callable[[], None],
     ) -> None:
         self._mirror = mirror
-        self._registry = build_registry(mirror, wake, self._log_in)
+        self._registry = build_registry(mirror, wake, self._log_in, nodes=not namespaces)
         self._endpoint = endpoint
         self._sessions: list[aiohttp.ClientSession] = []
         self._stopping = False

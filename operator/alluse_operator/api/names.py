@@ -43,6 +43,8 @@ RECOVERY_ANNOTATION: Final = f"{GROUP}/recovery"
 RESTARTED_AT_ANNOTATION: Final = f"{GROUP}/restarted-at"
 #: On a workload that went back to an earlier revision: the revision that did not become healthy.
 ROLLED_BACK_FROM_ANNOTATION: Final = f"{GROUP}/rolled-back-from"
+#: On a ControllerRevision that holds what a workload was when it was last healthy.
+KEPT_LABEL: Final = f"{GROUP}/kept"
 #: On the AllUseSystem, set by a person: "<component or *> <RFC 3339 time>" wipes the record of recovery.
 RETRY_ANNOTATION: Final = f"{GROUP}/retry"
 #: In the selector of a Service that shall lead nowhere; no pod bears it.

@@ -24,9 +24,10 @@ from typing import Any
 
 from alluse_operator.api import names
 from alluse_operator.cluster.client import Client
-from alluse_operator.cluster.kinds import BY_NAME, POD, SYSTEM, Kind
+from alluse_operator.cluster.kinds import BY_NAME, CONTROLLER_REVISION, POD, SYSTEM, Kind
 from alluse_operator.cluster.mirror import Key, Mirror
-from alluse_operator.core import history
+from alluse_operator.core import history, kept
+from alluse_operator.core.applied import applied_by
 from alluse_operator.core.desired import Identity
 from alluse_operator.core.objects import WORKLOAD_KINDS, Object, Ref, uid_of
 from alluse_operator.core.ownership import owns
@@ -34,6 +35,7 @@ from alluse_operator.core.plan import (
     Action,
     Apply,
     Delete,
+    KeepRevision,
     Outcome,
     Plan,
     Recover,
@@ -124,6 +126,17 @@ class Applier:
         last = [action for action in first if isinstance(action, RemoveFinalizer)]
         others = [action for action in first if not isinstance(action, SetFinalizer | RemoveFinalizer)]
         outcomes += await self._all(self._carry_out(key, identity, action) for action in others)
+        unkept = {
+            outcome.action.component: outcome
+            for outcome in outcomes
+            if isinstance(outcome.action, KeepRevision) and not outcome.ok
+        }
+        for action in [one for one in applies if _is_workload(one) and one.component in unkept]:
+            # Its way back would be lost with the write.
+            failed = unkept[action.component]
+            error = f"{action.ref} waits until its present revision is kept: {failed.error}"
+            outcomes.append(Outcome(action, error, failed.transient))
+            applies.remove(action)
         postponed = await self._apply_objects(key, identity, applies, outcomes, woken)
         for action in last:
             outcomes.append(await self._carry_out(key, identity, action))
@@ -222,6 +235,8 @@ class Applier:
                     await self._delete(key, action)
                 case Recover():
                     await self._recover(key, action)
+                case KeepRevision():
+                    await self._keep(key, action)
                 case SetFinalizer():
                     await self._set_finalizer(key)
                 case RemoveFinalizer():
@@ -337,9 +352,12 @@ class Applier:
             self._learn(key, kind, answer)
         if action.rollback is not None:
             body = _with_uid(action.rollback, action.workload_uid)
-            answer = await self._write(
-                lambda: self._client.apply(kind, body, names.FIELD_MANAGER, force=True)
-            )
+            try:
+                answer = await self._write(lambda: self._client.apply(kind, body, names.FIELD_MANAGER))
+            except ApiError as error:
+                if error.status in (404, 409):
+                    await self._refresh(kind, key, action.workload.name, action.workload_uid)
+                raise
             self._learn(key, kind, answer)
         for target in action.evict:
             try:
@@ -352,6 +370,40 @@ class Applier:
                 if error.status not in (404, 409):
                     raise
                 await self._refresh(POD, key, target.name, target.uid)
+
+    async def _keep(self, key: Key, action: KeepRevision) -> None:
+        """Ask for the workload with its field managers, which the mirror leaves out, and keep our part of it.
+
+        Of a revision that is kept already, with other content around the same pods, the newer is kept: the
+        data of a ControllerRevision cannot be changed.
+        """
+        kind = BY_NAME[action.workload.kind]
+        live = await self._write(lambda: self._client.get(kind, key.namespace, action.workload.name))
+        rendering = applied_by(names.FIELD_MANAGER, live)
+        if live["metadata"]["uid"] != action.workload_uid:
+            self._learn(key, kind, live)
+            raise ApiError(409, "Conflict", f"{action.workload} is another one than was planned on")
+        if rendering is None:
+            return
+        body = {**action.obj, "data": kept.as_kept(rendering)}
+
+        async def apply() -> dict[str, Any]:
+            return await self._write(
+                lambda: self._client.apply(CONTROLLER_REVISION, body, names.FIELD_MANAGER)
+            )
+
+        try:
+            answer = await apply()
+        except ApiError as error:
+            if error.status != 422:
+                raise
+            name = body["metadata"]["name"]
+            old = await self._write(lambda: self._client.get(CONTROLLER_REVISION, key.namespace, name))
+            uid = old["metadata"]["uid"]
+            await self._write(lambda: self._client.delete(CONTROLLER_REVISION, key.namespace, name, uid=uid))
+            self._mirror.removed(CONTROLLER_REVISION, uid)
+            answer = await apply()
+        self._learn(key, CONTROLLER_REVISION, answer)
 
     async def _set_finalizer(self, key: Key) -> None:
         system = self._mirror.system(key)

@@ -45,10 +45,13 @@ DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment")
 STATEFUL_SET = Kind("apps", "v1", "statefulsets", "StatefulSet")
 JOB = Kind("batch", "v1", "jobs", "Job")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+CONTROLLER_REVISION = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
 DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 
 EVENT = Kind("", "v1", "events", "Event")
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace")
+NODE = Kind("", "v1", "nodes", "Node")
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 
 #: What a system's objects are: watched, listed and mirrored, selected by label.
@@ -63,6 +66,8 @@ CHILDREN = (
     CLAIM,
     NETWORK_POLICY,
     DISRUPTION_BUDGET,
+    ENDPOINT_SLICE,
+    CONTROLLER_REVISION,
 )
 
 #: All that the mirror holds.
@@ -72,5 +77,14 @@ BY_NAME = {kind.name: kind for kind in MIRRORED}
 
 #: Server-side filter of everything but the systems themselves.
 CHILD_SELECTOR = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY},{names.SYSTEM_LABEL}"
+#: Those that the operator keeps itself; a StatefulSet's own ones bear its labels, too.
+KEPT_SELECTOR = f"{CHILD_SELECTOR},{names.KEPT_LABEL}"
 #: The only Events that are read: a controller could not create a Pod (quota, Pod Security).
 REFUSAL_FIELDS = "reason=FailedCreate"
+
+
+def selector_of(kind: Kind) -> str:
+    """Labels that objects of a kind must bear to be of any concern; a slice bears those of its Service."""
+    if kind is SYSTEM:
+        return ""
+    return KEPT_SELECTOR if kind is CONTROLLER_REVISION else CHILD_SELECTOR

@@ -12,14 +12,16 @@ again on the watch soon. `overdue` tells for how long a kind's watch has owed so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from alluse_operator.api import names
 from alluse_operator.cluster.client import Listing
-from alluse_operator.cluster.kinds import SYSTEM, Kind
+from alluse_operator.cluster.kinds import ENDPOINT_SLICE, POD, SYSTEM, Kind
+from alluse_operator.cluster.nodes import Nodes
+from alluse_operator.core.surroundings import ready_pods
 
 #: Watches that have just been opened list everything first; a large cluster takes a while.
 EXCUSED_FOR = timedelta(seconds=15)
@@ -65,6 +67,7 @@ class Mirror:
         self._children: dict[Key, dict[_Child, dict[str, Any]]] = {}
         self._refusals: dict[str, Mapping[str, Any]] = {}
         self._excused_until = monotonic()
+        self.nodes = Nodes()
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -110,7 +113,25 @@ class Mirror:
         owed = shelf.owed.get(uid)
         if owed is not None and (deleted or version >= owed[0]):
             del shelf.owed[uid]
-        return self._remove(kind, uid, version) if deleted else self._put(kind, obj)
+        if deleted:
+            return self._remove(kind, uid, version)
+        before = shelf.objects.get(uid)
+        key = self._put(kind, obj)
+        if kind is ENDPOINT_SLICE and (before is None or ready_pods(before) <= ready_pods(obj)):
+            # A Service that leads to one pod more is no news: the pod itself has told that it is ready.
+            return None
+        return key
+
+    def node_watched(self, obj: dict[str, Any], *, deleted: bool) -> Collection[Key]:
+        """Take a watch event of a node; answers whose pods are on it, if that matters to them now."""
+        name = obj["metadata"]["name"]
+        version = int(obj["metadata"]["resourceVersion"])
+        matters = self.nodes.remove(name, version) if deleted else self.nodes.put(obj)
+        return self._on_nodes({name}) if matters else ()
+
+    def nodes_listed(self, listing: Listing) -> Collection[Key]:
+        """Take a listing of all nodes."""
+        return self._on_nodes(self.nodes.listed(listing.items, listing.version))
 
     def wrote(self, kind: Kind, obj: dict[str, Any]) -> bool:
         """Take the answer to a write of ours; the watch is to bring it, too.
@@ -177,6 +198,14 @@ class Mirror:
         self._excused_until = self._monotonic() + EXCUSED_FOR.total_seconds()
 
     # -- inside ----------------------------------------------------------------------------------------------
+
+    def _on_nodes(self, names: Collection[str]) -> Collection[Key]:
+        """The systems with pods on these nodes."""
+        if not names:
+            return ()
+        pods = self._shelf(POD).objects.values()
+        found = {key_of(POD, pod) for pod in pods if (pod.get("spec") or {}).get("nodeName") in names}
+        return [key for key in found if key is not None]
 
     def _shelf(self, kind: Kind) -> _Shelf:
         return self._shelves.setdefault(kind, _Shelf())

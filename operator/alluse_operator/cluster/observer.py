@@ -18,15 +18,16 @@ from datetime import datetime, timedelta
 from alluse_operator.clock import Clock
 from alluse_operator.cluster.client import Client
 from alluse_operator.cluster.kinds import (
-    CHILD_SELECTOR,
     DEPLOYMENT,
+    ENDPOINT_SLICE,
     JOB,
     MIRRORED,
     NAMESPACE,
+    NODE,
     POD,
     STATEFUL_SET,
-    SYSTEM,
     Kind,
+    selector_of,
 )
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.core.objects import CHILD_KINDS, Object
@@ -44,6 +45,8 @@ OWED_FOR = timedelta(seconds=8)
 #: How often a terminating system asks whether its namespace is terminating, too.
 NAMESPACE_ASKED_EVERY = timedelta(seconds=2)
 
+#: Nodes are many, large, and seldom change: how often they are listed beside being watched.
+NODES_LISTED_EVERY = timedelta(minutes=5)
 #: How often workloads of others are asked for, where a system observes some.
 FOREIGN_ASKED_EVERY = timedelta(seconds=5)
 
@@ -86,6 +89,9 @@ class Observer:
         self._client = client
         self._mirror = mirror
         self._scopes: Sequence[str | None] = namespaces or (None,)
+        # Who serves some namespaces alone has no right on what belongs to the whole cluster.
+        self._sees_nodes = not namespaces
+        self._nodes_listed_at: datetime | None = None
         self._clock = clock
         self._metrics = metrics
         self._rhythm = rhythm or Rhythm()
@@ -155,7 +161,11 @@ class Observer:
             async with limit:
                 changed.update(await self._list(kind))
 
-        await asyncio.gather(*(one(kind) for kind in MIRRORED))
+        async def nodes() -> None:
+            async with limit:
+                changed.update(await self._list_nodes())
+
+        await asyncio.gather(*(one(kind) for kind in MIRRORED), nodes())
         if self.synced_at is not None:
             self._metrics.mirror_age.set(self.age.total_seconds())
         return changed
@@ -176,6 +186,8 @@ class Observer:
             TRUSTED_FOR,
             namespace_terminating=await self._namespace_terminates(key, resource),
             refusals=self._mirror.refusals(key),
+            nodes=self._mirror.nodes.known(),
+            slices=[child for child in children if child["kind"] == ENDPOINT_SLICE.name],
         )
 
     def namespace_terminates(self, namespace: str) -> None:
@@ -203,7 +215,7 @@ class Observer:
     async def _list(self, kind: Kind) -> set[Key]:
         asked_at = self._clock.now()
         changed: set[Key] = set()
-        selector = "" if kind is SYSTEM else CHILD_SELECTOR
+        selector = selector_of(kind)
         try:
             for namespace in self._scopes:
                 listing = await self._client.list(kind, namespace, selector)
@@ -220,6 +232,22 @@ class Observer:
         self._missing.discard(kind)
         self._listed_at[kind] = asked_at
         return changed
+
+    async def _list_nodes(self) -> Collection[Key]:
+        """Nodes are watched and decide little: a listing that fails leaves what is known of them as it is."""
+        asked_at = self._clock.now()
+        listed_at = self._nodes_listed_at
+        if not self._sees_nodes or (listed_at is not None and asked_at - listed_at < NODES_LISTED_EVERY):
+            return ()
+        try:
+            listing = await self._client.list(NODE, None)
+        except ApiError as error:
+            log.warning("Cannot list nodes: %s", error.message, extra={"reason": error.kind})
+            self._metrics.reconcile_errors.labels(error.kind).inc()
+            self._nodes_listed_at = asked_at if error.status == 403 else None
+            return ()
+        self._nodes_listed_at = asked_at
+        return self._mirror.nodes_listed(listing)
 
     async def _foreign_workloads(self, namespace: str, name: str) -> Sequence[Object]:
         known = self._foreign.get((namespace, name))

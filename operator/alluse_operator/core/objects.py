@@ -24,6 +24,7 @@ CHILD_KINDS: Mapping[str, str] = {
     "Deployment": "apps/v1",
     "StatefulSet": "apps/v1",
     "Job": "batch/v1",
+    "ControllerRevision": "apps/v1",
 }
 
 

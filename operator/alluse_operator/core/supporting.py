@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from alluse_operator.api.names import APPLIED_ANNOTATION
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.drift import drift
+from alluse_operator.core.kept import kept_among, surplus
 from alluse_operator.core.objects import (
     ComponentObjects,
     Object,
@@ -91,9 +92,14 @@ def absence_reason(component: str, revision: str, snapshot: Snapshot) -> ApplyRe
 
 
 def prune(component: str, objects: ComponentObjects, rest: Remains, snapshot: Snapshot) -> list[Delete]:
-    """Delete what a wanted component no longer has, ConfigMaps only when no pod can read them any more."""
+    """Delete what a wanted component no longer has, ConfigMaps only when no pod can read them any more, nor
+    one of a revision that is kept; of those the newest stay.
+    """
     wanted = {ref_of(obj) for obj in objects.all}
-    used = frozenset(_in_use(component, rest, snapshot))
+    kept = kept_among(rest.others)
+    dropped = surplus(kept)
+    wanted |= {one.ref for one in kept if one not in dropped}
+    used = frozenset(_in_use(component, rest, snapshot)).union(*(one.config_maps for one in kept))
     return [
         Delete(component, ref_of(obj), uid_of(obj))
         for obj in rest.others

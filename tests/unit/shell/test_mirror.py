@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alluse_operator.cluster.client import Listing
-from alluse_operator.cluster.kinds import CONFIG_MAP, POD, SYSTEM
+from alluse_operator.cluster.kinds import CONFIG_MAP, ENDPOINT_SLICE, POD, SYSTEM
 from alluse_operator.cluster.mirror import EXCUSED_FOR, Key, Mirror
 
 KEY = Key("shop", "demo")
@@ -221,3 +221,73 @@ def test_whatever_the_order_of_arrival_the_end_is_the_truth(
     assert [obj["metadata"]["resourceVersion"] for obj in mirror.children(KEY)] == [
         obj["metadata"]["resourceVersion"] for obj in alive
     ]
+
+
+# -- EndpointSlices and nodes ---------------------------------------------------------------------------------
+
+
+def endpoints(version: int, *ready: str, unready: str = "") -> dict[str, Any]:
+    rows = [{"conditions": {"ready": True}, "targetRef": {"uid": uid}} for uid in ready]
+    return child(
+        "slice",
+        version,
+        "slice",
+        endpoints=[*rows, {"conditions": {"ready": False}, "targetRef": {"uid": unready}}],
+    )
+
+
+def test_a_service_wakes_when_it_loses_a_pod_and_not_when_it_gains_one(mirror: Mirror) -> None:
+    assert mirror.watched(ENDPOINT_SLICE, endpoints(1), deleted=False) is None
+    assert mirror.watched(ENDPOINT_SLICE, endpoints(2, "a"), deleted=False) is None
+    assert mirror.watched(ENDPOINT_SLICE, endpoints(3, "a", "b"), deleted=False) is None
+    assert mirror.watched(ENDPOINT_SLICE, endpoints(4, "a", "b", unready="c"), deleted=False) is None
+    assert mirror.watched(ENDPOINT_SLICE, endpoints(5, "a", "c"), deleted=False) == KEY
+    assert mirror.watched(ENDPOINT_SLICE, endpoints(5, "a", "c"), deleted=False) is None
+    assert mirror.watched(ENDPOINT_SLICE, endpoints(6, "a", "c"), deleted=True) == KEY
+
+
+def node(version: int, status: str = "True", name: str = "one", **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": name,
+            "uid": f"uid-{name}",
+            "resourceVersion": str(version),
+            "labels": {"x": "y"},
+        },
+        "spec": {"podCIDR": "10.0.0.0/24", **spec},
+        "status": {
+            "conditions": [{"type": "Ready", "status": status, "lastHeartbeatTime": f"at {version}"}],
+            "images": ["many"],
+        },
+    }
+
+
+def test_a_node_wakes_those_with_pods_on_it_when_its_readiness_changes(mirror: Mirror) -> None:
+    mirror.watched(POD, child("a", spec={"nodeName": "one"}), deleted=False)
+    mirror.watched(POD, child("b", uid="u2", system="other", spec={"nodeName": "two"}), deleted=False)
+    assert not mirror.node_watched(node(1), deleted=False)
+    assert not mirror.node_watched(node(2), deleted=False), "a heartbeat"
+    assert not mirror.node_watched(node(3, unschedulable=True), deleted=False)
+    assert list(mirror.node_watched(node(4, "Unknown"), deleted=False)) == [KEY]
+    assert not mirror.node_watched(node(3), deleted=False), "older than what is known"
+    assert list(mirror.node_watched(node(5, "True"), deleted=False)) == [KEY]
+    assert list(mirror.node_watched(node(6), deleted=True)) == [KEY]
+    assert not mirror.node_watched(node(6), deleted=True)
+    assert not mirror.node_watched(node(5), deleted=False), "gone stays gone"
+
+
+def test_of_a_node_only_what_decides_is_kept(mirror: Mirror) -> None:
+    mirror.node_watched(node(1, unschedulable=True), deleted=False)
+    [known] = mirror.nodes.known()
+    assert known["spec"] == {"unschedulable": True}
+    assert set(known["status"]) == {"conditions"}
+
+
+def test_a_listing_of_nodes_tells_of_absence(mirror: Mirror) -> None:
+    mirror.watched(POD, child("a", spec={"nodeName": "one"}), deleted=False)
+    mirror.watched(POD, child("b", uid="u2", system="other", spec={"nodeName": "two"}), deleted=False)
+    assert not mirror.nodes_listed(Listing([node(3), node(3, name="two")], 5))
+    mirror.node_watched(node(9, name="young"), deleted=False)
+    assert list(mirror.nodes_listed(Listing([node(3)], 7))) == [Key("shop", "other")]
+    assert {obj["metadata"]["name"] for obj in mirror.nodes.known()} == {"one", "young"}
+    assert list(mirror.nodes_listed(Listing([node(8, "False")], 8))) == [KEY]
