@@ -28,7 +28,13 @@ class Screen:
         for line in text.splitlines() or [""]:
             hang = indent + " " * (len(line) - len(line.lstrip()))
             wrapped = textwrap.wrap(
-                line.strip(), self.width, initial_indent=hang, subsequent_indent=hang, break_long_words=False
+                line.strip(),
+                self.width,
+                initial_indent=hang,
+                subsequent_indent=hang,
+                break_long_words=False,
+                # Names of components and pods are full of hyphens.
+                break_on_hyphens=False,
             )
             for part in wrapped or [""]:
                 self.say(part, style)

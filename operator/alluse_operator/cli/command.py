@@ -208,8 +208,7 @@ def _status(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int
 def _why(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
     picture = _look(cluster, pods=True)
     _known(picture, parsed.component)
-    for line in why(picture, parsed.component):
-        screen.prose(line)
+    _tell(screen, why(picture, parsed.component))
     return 0
 
 
@@ -218,8 +217,7 @@ def _plan(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
     if parsed.json:
         screen.say(json.dumps(answer, indent=2))
         return 0
-    for line in forecast(answer, _now()):
-        screen.prose(line)
+    _tell(screen, forecast(answer, _now()))
     return 0
 
 
@@ -229,8 +227,7 @@ def _retry(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
         _known(picture, parsed.component)
     wanted = retry.annotation(picture, parsed.component)
     cluster.change("annotate", "--overwrite", RESOURCE, picture.name, wanted)
-    for line in retry.said(picture, parsed.component):
-        screen.prose(line)
+    _tell(screen, retry.said(picture, parsed.component))
     return 0
 
 
@@ -251,6 +248,15 @@ def _drill(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
         for line in drill.report(done):
             screen.say(line)
     return 0 if done.passed else 1
+
+
+def _tell(screen: Screen, lines: Sequence[str]) -> None:
+    """Wrapped on a terminal, one line each elsewhere, for programs that look for words."""
+    for line in lines:
+        if screen.out.isatty():
+            screen.prose(line)
+        else:
+            screen.say(line)
 
 
 def _known(picture: Picture, component: str) -> None:

@@ -173,7 +173,9 @@ def run(
                 for seen in line.sightings[told:]:
                     say(_sighting_words(seen.seconds, seen.state, seen.reason, seen.action))
                 if fault.cure is Cure.END and line.noticed is not None and ended is None:
-                    port.ask("POST", PATH, {"fault": "clear"})
+                    with suppress(ConnectError):
+                        # It may just have been restarted, against the rule: the result will say so.
+                        port.ask("POST", PATH, {"fault": "clear"})
                     ended = time.monotonic() - line.began
                     say(f"{ended:6.1f} s  the drill ends the fault")
         except BaseException:

@@ -46,7 +46,7 @@ def _chain(picture: Picture, chain: Chain) -> list[str]:
         last = depth == len(chain.links) - 1
         mark = "  <- the root" if last and depth and not chain.outside else ""
         lines.append(f"{indent}{_headline(row, picture)}{mark}")
-        if row.message and (last or row.well):
+        if row.message and (last or row.well) and row.state not in ("Healthy", "Completed"):
             lines.append(f"{indent}   says: {row.message}")
         lines += [f"{indent}   {text}" for text in _wait_lines(picture, row, link, chain, depth)]
         if last:

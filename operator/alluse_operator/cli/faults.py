@@ -52,7 +52,13 @@ FAULTS: Final[Mapping[str, Fault]] = {
             300,
             Cure.RESTART,
         ),
-        Fault("slow", "it answers three seconds late", {"fault": "slow"}, 120, Cure.END),
+        Fault(
+            "slow",
+            "it answers late, though within the time-out of its deep check",
+            {"fault": "slow", "ms": 750},
+            120,
+            Cure.END,
+        ),
         Fault(
             "flap",
             "it is well for five seconds and unwell for five, by turns",

@@ -156,12 +156,12 @@ def _mapping(raw: bytes) -> Object:
 
 
 def _read(stream: IO[str], told: Callable[[Change], None]) -> None:
-    """JSON objects one after the other, each over several lines."""
+    """JSON objects one after the other, each on a line of its own or over several lines."""
     decoder, text = json.JSONDecoder(), ""
     for line in stream:
         text += line
-        # An object of kubectl's ends with a brace in the first column: do not try at every line.
-        if not line.startswith("}"):
+        # Over several lines, the last one is a brace in the first column: the others need not be tried.
+        if line[0] not in "{}":
             continue
         try:
             event, end = decoder.raw_decode(text.lstrip())

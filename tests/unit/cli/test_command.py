@@ -113,8 +113,9 @@ def test_a_named_system_is_not_looked_for(kubectl: Kubectl, capsys: pytest.Captu
     assert not any("--all-namespaces" in call for call in kubectl.calls)
 
 
+@pytest.mark.parametrize("indent", [None, 4])
 def test_following_without_a_terminal_tells_the_changes(
-    kubectl: Kubectl, capsys: pytest.CaptureFixture[str]
+    kubectl: Kubectl, capsys: pytest.CaptureFixture[str], indent: int | None
 ) -> None:
     kubectl.shows(WELL)
     events = [
@@ -123,7 +124,7 @@ def test_following_without_a_terminal_tells_the_changes(
         {"type": "DELETED", "object": SICK},
     ]
     (kubectl.here / "allusesystems.watch").write_text(
-        "\n".join(json.dumps(event, indent=4) for event in events)
+        "\n".join(json.dumps(event, indent=indent) for event in events)
     )
     code, out, _ = run(kubectl, capsys, "status", "--watch")
     assert code == 0
