@@ -18,7 +18,7 @@ from alluse_operator.clock import Clock
 from alluse_operator.cluster.applier import Applied, Applier
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.cluster.observer import FOREIGN_ASKED_EVERY, Observer
-from alluse_operator.cluster.prober import Prober, Target
+from alluse_operator.cluster.prober import LONGEST_TIMEOUT, Prober, Target
 from alluse_operator.cluster.reporter import Published, Reporter
 from alluse_operator.core.desired import Defaults, Identity, System
 from alluse_operator.core.objects import ComponentObjects
@@ -176,7 +176,7 @@ def targets(plan: Plan, snapshot: Snapshot) -> list[Target]:
                     port=component.port,
                     path=component.health.path,
                     period=component.health.period,
-                    timeout=component.health.timeout,
+                    timeout=min(component.health.timeout, LONGEST_TIMEOUT),
                     unhealthy_after=component.health.unhealthy_after,
                     restarts=pod.restarts,
                 )

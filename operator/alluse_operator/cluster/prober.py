@@ -1,9 +1,9 @@
 """Deep checks: asks each ready pod about its health, and says when the verdict changes.
 
 A GET on the pod's own address, on the component's port and path and nowhere else: no redirects, no proxy,
-at most 64 KiB of answer, within the component's timeout. Each pod has its own rhythm, begun at a random
-phase, so that the load is spread. After a failure it asks again a second later, so that
-`unhealthyAfter` failures in a row are known soon.
+at most 64 KiB of answer, within the component's timeout and never longer than 5 s. Each pod has its own
+rhythm, begun at a random phase, so that the load is spread. After a failure it asks again a second later, so
+that `unhealthyAfter` failures in a row are known soon.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ import aiohttp
 
 from alluse_operator.clock import Clock
 from alluse_operator.cluster.mirror import Key
+from alluse_operator.core.health.probes import SLOW_AFTER
 from alluse_operator.core.observed import ProbeOutcome, ProbeReading
 from alluse_operator.metrics import Metrics
 
 BODY_LIMIT = 64 * 1024
+#: Whatever a component asks for, nobody is waited for longer.
+LONGEST_TIMEOUT = timedelta(seconds=5)
 RETRY = timedelta(seconds=1)
 MESSAGE_LIMIT = 200
 
@@ -104,26 +107,42 @@ class Prober:
 
     async def _ask_for_ever(self, key: Key, target: Target) -> None:
         await asyncio.sleep(target.period.total_seconds() * random.random())  # noqa: S311 - spreads load
+        loop = asyncio.get_running_loop()
         while True:
+            began = loop.time()
             outcome, message = await self._ask(target)
+            took = timedelta(seconds=loop.time() - began)
             self._metrics.probes.labels(outcome.value).inc()
             probe = self._probes.get(key, {}).get(target.pod_uid)
             if probe is None or probe.target != target:
                 return
             before = probe.reading
-            probe.reading = self._note(before, target, outcome, message)
+            probe.reading = self._note(before, target, outcome, message, took)
             if _verdict(before, target) != _verdict(probe.reading, target):
                 self._wake(key)
             pause = min(RETRY, target.period) if outcome is ProbeOutcome.FAILED else target.period
             await asyncio.sleep(pause.total_seconds())
 
     def _note(
-        self, before: ProbeReading | None, target: Target, outcome: ProbeOutcome, message: str
+        self,
+        before: ProbeReading | None,
+        target: Target,
+        outcome: ProbeOutcome,
+        message: str,
+        took: timedelta,
     ) -> ProbeReading:
         now = self._clock.now()
         failed = outcome is ProbeOutcome.FAILED
+        late = not failed and took > target.timeout / 2
         reading = ProbeReading(
-            target.pod_uid, outcome, now, failures=1 if failed else 0, since=now, message=message
+            target.pod_uid,
+            outcome,
+            now,
+            failures=1 if failed else 0,
+            since=now,
+            message=message,
+            took=took,
+            slow=(before.slow if before is not None else 0) + 1 if late else 0,
         )
         if before is not None and before.outcome is outcome:
             reading = replace(reading, since=before.since, failures=before.failures + 1 if failed else 0)
@@ -134,6 +153,7 @@ class Prober:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=128)
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False)
+        # The API lets a path begin with nothing but a slash: it cannot lead to another host.
         host = f"[{target.ip}]" if ":" in target.ip else target.ip
         url = f"http://{host}:{target.port}{target.path}"
         try:
@@ -192,8 +212,10 @@ def _what_it_says(document: Any) -> str:
 
 def _verdict(reading: ProbeReading | None, target: Target) -> str:
     """What the planner may make of a reading: only its change is worth a pass."""
-    if reading is None or reading.outcome is ProbeOutcome.GOOD:
+    if reading is None:
         return "good"
+    if reading.outcome is ProbeOutcome.GOOD:
+        return "slow" if reading.slow >= SLOW_AFTER else "good"
     if reading.outcome is ProbeOutcome.DEGRADED:
         return "degraded"
     return "failed" if reading.failures >= target.unhealthy_after else "failing"

@@ -234,3 +234,90 @@ def test_a_new_container_begins_with_a_clean_record_and_a_gone_pod_is_forgotten(
         await prober.stop()
 
     virtual_time.run(scenario())
+
+
+def test_three_late_answers_in_a_row_are_told_once_and_one_good_one_ends_it() -> None:
+    async def scenario() -> None:
+        woken: list[Key] = []
+        prober = make(woken)
+        late = iter([0.1, 0.6, 0.7, 0.1, 0.6, 0.6, 0.9, 0.6, 0.1, 0.1])
+
+        async def ask_slowly(target: Target) -> Answer:
+            await asyncio.sleep(next(late))
+            return GOOD
+
+        prober._ask = ask_slowly  # type: ignore[method-assign]
+        prober._anybody_answered = True
+        prober.aim(KEY, [TARGET])
+        await virtual_time.until(lambda: any(r.slow >= 3 for r in prober.readings(KEY).values()))
+        assert len(woken) == 1
+        reading = prober.readings(KEY)["uid-pod"]
+        assert reading.took.total_seconds() == pytest.approx(0.9)
+        await virtual_time.until(lambda: prober.readings(KEY)["uid-pod"].slow == 0)
+        assert len(woken) == 2
+        await prober.stop()
+
+    virtual_time.run(scenario())
+
+
+def test_a_hang_is_known_within_ten_seconds_of_any_beginning() -> None:
+    """With the defaults: each answer that does not come costs its whole timeout."""
+
+    async def scenario() -> None:
+        took: list[float] = []
+        loop = asyncio.get_running_loop()
+        for number in range(12):
+            prober = make()
+            hangs_at = loop.time() + 6 + number / 4
+
+            async def ask(target: Target, hangs_at: float = hangs_at) -> Answer:
+                if loop.time() < hangs_at:
+                    return GOOD
+                await asyncio.sleep(target.timeout.total_seconds())
+                return FAILED
+
+            prober._ask = ask  # type: ignore[method-assign]
+            prober._anybody_answered = True
+            prober.aim(KEY, [TARGET])
+            await virtual_time.until(
+                lambda: any(r.failures >= 3 for r in prober.readings(KEY).values())  # noqa: B023
+            )
+            took.append(loop.time() - hangs_at)
+            await prober.stop()
+        assert max(took) <= 10.0
+
+    virtual_time.run(scenario())
+
+
+def test_nobody_is_asked_after_the_stop() -> None:
+    """The end of a term of office is the stop of the prober."""
+
+    async def scenario() -> None:
+        prober = make()
+        asked: list[float] = []
+        scripted(prober, iter([GOOD] * 999), asked)
+        prober.aim(KEY, [replace(TARGET, pod_uid=f"pod-{number}") for number in range(8)])
+        await asyncio.sleep(10)
+        await prober.stop()
+        before = len(asked)
+        assert before >= 8
+        await asyncio.sleep(60)
+        assert len(asked) == before
+        assert prober.readings(KEY) == {}
+
+    virtual_time.run(scenario())
+
+
+async def test_it_asks_the_pod_itself_on_its_port_and_path_and_nobody_else() -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(f"{request.method} {request.url.host}:{request.url.port}{request.path_qs}")
+        return web.Response(status=307, headers={"Location": f"http://{request.host}/health?again"})
+
+    prober = make()
+    async with serving(answer) as port:
+        outcome, words = await prober._ask(replace(TARGET, port=port))
+    await prober.stop()
+    assert (outcome, words) == (ProbeOutcome.FAILED, "HTTP 307")
+    assert asked == [f"GET 127.0.0.1:{port}/health"]
