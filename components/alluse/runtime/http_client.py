@@ -18,7 +18,8 @@ import h11
 
 MAX_BODY: Final = 16 << 20
 IDLE_S: Final = 30.0
-IDLE_PER_HOST: Final = 8
+#: As many as a burst of users keeps busy at once: opening one anew costs as much as the exchange itself.
+IDLE_PER_HOST: Final = 32
 REMEMBER_NAME_S: Final = 10.0
 LOOKUP_THREADS: Final = 4
 _READ: Final = 65_536
@@ -125,9 +126,10 @@ class HttpClient:
             connection.close()
             raise
         if connection.reusable():
-            kept = self._idle.setdefault(address, [])
-            kept.append((time.monotonic(), connection))
-            if len(kept) > IDLE_PER_HOST:
+            now, kept = time.monotonic(), self._idle.setdefault(address, [])
+            kept.append((now, connection))
+            # The last used is used next, so those of a burst that is over grow old at the front.
+            while len(kept) > IDLE_PER_HOST or now - kept[0][0] > IDLE_S:
                 kept.pop(0)[1].close()
         else:
             connection.close()
