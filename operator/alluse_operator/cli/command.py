@@ -18,7 +18,7 @@ from alluse.client.chat import show_error
 from alluse.client.errors import AnsweredError, ClientError, UsageError
 from alluse.client.forwarding import Place, find_system
 from alluse.client.screen import Screen
-from alluse_operator.cli import drill, leader, live, retry, tree
+from alluse_operator.cli import drill, leader, live, retry, safety, tree
 from alluse_operator.cli.explain import why
 from alluse_operator.cli.faults import FAULTS
 from alluse_operator.cli.forecast import forecast
@@ -234,8 +234,8 @@ def _retry(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
 def _drill(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
     picture = _look(cluster, pods=True)
     fault = FAULTS[parsed.fault]
-    pod = drill.ready_pod(cluster.items("pods"), picture.name, parsed.component)
-    refused = drill.refusal(picture, parsed.component, pod)
+    pod = safety.ready_pod(cluster.items("pods"), picture.name, parsed.component)
+    refused = safety.refusal(picture, parsed.component, pod)
     if refused is not None or pod is None:
         raise UsageError(*(refused or ("there is no pod to break", "")))
     progress = Screen(sys.stderr) if parsed.json else screen

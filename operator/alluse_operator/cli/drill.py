@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from alluse.client.errors import ClientError, ConnectError, UsageError
-from alluse.contract import COMPONENTS, ENV_FAULTS, FAULTS_ENABLED, PORT
+from alluse.contract import ENV_FAULTS, FAULTS_ENABLED, PORT
 from alluse_operator.api.names import COMPONENT_LABEL, SYSTEM_LABEL
 from alluse_operator.cli.faults import Cure, Fault
 from alluse_operator.cli.picture import Picture
+from alluse_operator.cli.safety import ready_pod
 from alluse_operator.cli.timeline import Timeline, pods_of
-from alluse_operator.cli.transport import Change, Cluster
+from alluse_operator.cli.transport import Change, Cluster, Port
 from alluse_operator.cli.words import plain
 from alluse_operator.core.objects import Object, labels, mapping_at, metadata
 
 PATH: Final = "/admin/fault"
 #: Both watches must have told what there is before anything is broken.
 _FIRST_WORD_S: Final = 15.0
-_TEST: Final = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,105 +85,95 @@ class Drill:
         }
 
 
-def refusal(picture: Picture, name: str, pod: Object | None) -> tuple[str, str] | None:
-    """Why a drill on `name` would not be safe, and what to do; None: it may begin."""
-    component, row = picture.component(name), picture.rows.get(name)
-    if component is None or row is None:
-        return f"the system has no component {name}", f"One of: {', '.join(picture.rows) or 'none yet'}"
-    if name not in COMPONENTS or not component.catalog or not component.managed:
-        return (
-            f"{name} is not one of the built-in components, which alone can be broken on request",
-            f"One of: {', '.join(COMPONENTS)}",
-        )
-    if pod is None:
-        return f"{name} has no pod that is ready", f"See: kubectl allusesystem why {name}"
-    environment = str(picture.status.get("environment", ""))
-    if environment != _TEST and _variable(pod, ENV_FAULTS) != FAULTS_ENABLED:
-        return (
-            f"{picture.namespace}/{picture.name} runs in the environment {environment or 'unknown'}, where "
-            f"{name} does not let itself be broken",
-            f"Use a system with `environment: {_TEST}`, or give the component the environment variable "
-            f"{ENV_FAULTS}={FAULTS_ENABLED}.",
-        )
-    return _unwell(picture, name) or _past_the_budget(picture, name)
+class Breaker(Protocol):
+    """How a component is broken, and how that is ended before its time."""
+
+    def start(self) -> None:
+        """Break it. Raises ClientError."""
+
+    def end(self) -> None:
+        """End the fault where it still can be; silent where it cannot."""
 
 
-def _unwell(picture: Picture, name: str) -> tuple[str, str] | None:
-    look = "See: kubectl allusesystem status"
-    if not picture.holds("Ready"):
-        message = picture.condition("Ready").get("message", "it does not say why")
-        return f"the system is not Ready: {message}", f"A drill begins when it is. {look}"
-    if picture.holds("RecoverySuspended"):
-        return f"recovery is suspended: {picture.condition('RecoverySuspended').get('message', '')}", look
-    sick = [row.name for row in picture.rows.values() if row.sick or row.state == "Degraded"]
-    if sick:
-        return f"not everything is well: {', '.join(sick)}", f"A drill needs a quiet system. {look}"
-    return None
+@dataclass(slots=True)
+class Asked:
+    """The component breaks itself: it is asked through a forwarded port of its pod."""
 
+    cluster: Cluster
+    system: str
+    component: str
+    fault: Fault
+    seconds: int
+    port: Port
 
-def _past_the_budget(picture: Picture, name: str) -> tuple[str, str] | None:
-    if picture.system is None:
-        return "the spec is not valid", "See: kubectl allusesystem status"
-    policy, count = picture.system.recovery, len(picture.system.components)
-    row = picture.rows[name]
-    if row.attempts >= policy.max_actions:
-        return (
-            f"{name} has used up its recovery budget ({row.attempts} actions)",
-            f"Wait until it is clean, or: kubectl allusesystem retry {name}",
-        )
-    share = 100 * (count - 1) // count
-    if share < policy.min_healthy_percent:
-        return (
-            f"without {name} only {share} % of the components are healthy, and "
-            f"recovery.budget.minHealthyPercent is {policy.min_healthy_percent}",
-            "Lower it, or try a larger system.",
-        )
-    return None
+    def start(self) -> None:
+        status, answer = self.port.ask("POST", PATH, {**self.fault.request, "seconds": self.seconds})
+        if not 200 <= status < 300:
+            raise _refused(self.component, status, answer)
+
+    def end(self) -> None:
+        """Asked of the pod that it has now: the one that was broken may be gone."""
+        pods = self.cluster.items("pods", f"--selector={SYSTEM_LABEL}={self.system}")
+        if (pod := ready_pod(pods, self.system, self.component)) is None:
+            return
+        with suppress(ClientError), self.cluster.port(str(metadata(pod)["name"]), PORT) as port:
+            port.ask("POST", PATH, {"fault": "clear"}, timeout_s=2.0)
 
 
 def run(
     cluster: Cluster, picture: Picture, pod: Object, fault: Fault, seconds: int, timeout_s: float,
     say: Callable[[str], None],
 ) -> Drill:  # fmt: skip
-    """Break the component and follow it until it is back, or `timeout_s` have passed. Raises ClientError.
+    """Let the component break itself and follow it. Raises ClientError.
 
     `picture` and `pod` are those that `refusal` had nothing against.
     """
     name = labels(pod)[COMPONENT_LABEL]
+    with cluster.port(str(metadata(pod)["name"]), PORT) as port:
+        breaker = Asked(cluster, picture.name, name, fault, seconds, port)
+        say(f"{fault.name}: {fault.about}; asked of pod {metadata(pod)['name']}")
+        return follow(cluster, picture, name, fault, breaker, timeout_s, say)
+
+
+def follow(
+    cluster: Cluster, picture: Picture, name: str, fault: Fault, breaker: Breaker, timeout_s: float,
+    say: Callable[[str], None],
+) -> Drill:  # fmt: skip
+    """Break the component and follow it until it is back for good, or `timeout_s` have passed.
+
+    Raises ClientError.
+    """
     changes: queue.SimpleQueue[Change] = queue.SimpleQueue()
     pods = f"--selector={SYSTEM_LABEL}={picture.name}"
     with (
         cluster.watch("allusesystems.alluse.io", picture.name, told=changes.put),
         cluster.watch("pods", pods, told=changes.put),
-        cluster.port(str(metadata(pod)["name"]), PORT) as port,
     ):
         _first_words(changes)
-        before = cluster.items("pods", pods)
-        status, answer = port.ask("POST", PATH, {**fault.request, "seconds": seconds})
-        line = Timeline(name, time.monotonic(), _raw_rows(picture.resource), pods_of(before))
-        if not 200 <= status < 300:
-            raise _refused(name, status, answer)
-        say(f"{fault.name}: {fault.about}; asked of pod {metadata(pod)['name']}")
+        before = pods_of(cluster.items("pods", pods))
+        breaker.start()
+        line = Timeline(name, time.monotonic(), _raw_rows(picture.resource), before)
         ended = None
         try:
-            while (now := time.monotonic() - line.began) < timeout_s and line.recovered is None:
+            while (now := time.monotonic() - line.began) < timeout_s and not _over(line, fault, now):
                 told = len(line.sightings)
                 with suppress(queue.Empty):
                     line.feed(changes.get(timeout=0.2))
                 for seen in line.sightings[told:]:
                     say(_sighting_words(seen.seconds, seen.state, seen.reason, seen.action))
                 if fault.cure is Cure.END and line.noticed is not None and ended is None:
-                    with suppress(ConnectError):
-                        # It may just have been restarted, against the rule: the result will say so.
-                        port.ask("POST", PATH, {"fault": "clear"})
+                    breaker.end()
                     ended = time.monotonic() - line.began
                     say(f"{ended:6.1f} s  the drill ends the fault")
-        except BaseException:
-            _clear(cluster, picture, name)
-            raise
-        if line.recovered is None:
-            _clear(cluster, picture, name)
+        finally:
+            if line.recovered is None:
+                breaker.end()
     return Drill(name, fault, line, ended, now)
+
+
+def _over(line: Timeline, fault: Fault, now: float) -> bool:
+    """Whether the component is back for good."""
+    return line.recovered is not None and now - line.recovered >= fault.steady
 
 
 def report(drill: Drill) -> list[str]:
@@ -215,27 +205,6 @@ def report(drill: Drill) -> list[str]:
     return [plain(line) for line in lines]
 
 
-def ready_pod(pods: Iterable[Object], system: str, name: str) -> Object | None:
-    """A pod of a component that is ready, as kubectl printed it."""
-    for raw in pods:
-        if (labels(raw).get(SYSTEM_LABEL), labels(raw).get(COMPONENT_LABEL)) != (system, name):
-            continue
-        conditions = mapping_at(raw, "status").get("conditions") or ()
-        ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
-        if ready and not metadata(raw).get("deletionTimestamp"):
-            return raw
-    return None
-
-
-def _variable(pod: Object, name: str) -> str:
-    """The value of an environment variable of the pod's container, as it is written there."""
-    for container in mapping_at(pod, "spec").get("containers") or ():
-        for variable in container.get("env") or ():
-            if variable.get("name") == name:
-                return str(variable.get("value", ""))
-    return ""
-
-
 def _first_words(changes: queue.SimpleQueue[Change]) -> None:
     """Wait until both watches have told something."""
     kinds: set[str] = set()
@@ -248,18 +217,6 @@ def _first_words(changes: queue.SimpleQueue[Change]) -> None:
                 f"kubectl told nothing of the system or its pods within {_FIRST_WORD_S:.0f} s",
                 "May you watch allusesystems and pods? kubectl auth can-i watch pods",
             ) from None
-
-
-def _clear(cluster: Cluster, picture: Picture, name: str) -> None:
-    """End the fault in whatever pods the component has now; what does not answer cannot be told."""
-    pods = cluster.items("pods", f"--selector={SYSTEM_LABEL}={picture.name}")
-    if (pod := ready_pod(pods, picture.name, name)) is None:
-        return
-    try:
-        with cluster.port(str(metadata(pod)["name"]), PORT) as port:
-            port.ask("POST", PATH, {"fault": "clear"}, timeout_s=2.0)
-    except ClientError:
-        return
 
 
 def _raw_rows(resource: Object) -> dict[str, Mapping[str, Any]]:

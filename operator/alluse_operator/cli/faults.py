@@ -31,6 +31,8 @@ class Fault:
     seconds: int
     """How long it lasts by itself, when nothing ends it before."""
     cure: Cure
+    steady: int = 0
+    """Seconds without a change after which a recovery counts: longer than the fault leaves it well."""
 
 
 FAULTS: Final[Mapping[str, Fault]] = {
@@ -65,6 +67,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
             {"fault": "flap"},
             300,
             Cure.RESTART,
+            steady=12,
         ),
         Fault("leak", "it keeps more memory each second", {"fault": "leak", "mb": 16}, 120, Cure.END),
         Fault(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alluse.contract import COMPONENTS
-from alluse_operator.cli import drill
+from alluse_operator.cli import drill, safety
 from alluse_operator.cli.faults import FAULTS, Fault
 from alluse_operator.cli.picture import Picture
 from alluse_operator.cli.timeline import Timeline, pods_of
@@ -50,18 +50,18 @@ def pod_of(shown: Picture, name: str, **env: str) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_drill_refuses_where_it_could_hurt(shown: Picture, name: str, env: dict, says: str | None) -> None:
-    refused = drill.refusal(shown, name, pod_of(shown, name, **env))
+    refused = safety.refusal(shown, name, pod_of(shown, name, **env))
     assert (refused is None) if says is None else (refused is not None and says in refused[0] and refused[1])
 
 
 def test_without_a_ready_pod_there_is_nothing_to_break() -> None:
-    refused = drill.refusal(all_use(), "market-analyzer", None)
+    refused = safety.refusal(all_use(), "market-analyzer", None)
     assert refused is not None
     assert "no pod that is ready" in refused[0]
     _, pods = live(shop(), {"store": {"ready": None}})
-    assert drill.ready_pod(pods, "demo", "store") is None
-    assert drill.ready_pod(pods, "demo", "api") is pods[1]
-    assert drill.ready_pod(pods, "other", "api") is None
+    assert safety.ready_pod(pods, "demo", "store") is None
+    assert safety.ready_pod(pods, "demo", "api") is pods[1]
+    assert safety.ready_pod(pods, "other", "api") is None
 
 
 # -- timelines -----------------------------------------------------------------------------------------
