@@ -99,7 +99,7 @@ class World:
             self.reconcile()
             while self.underway:
                 self.deliver()
-            self.now += timedelta(seconds=1)
+            self.now += alerts.UNDELIVERED_RETRY
 
     def told(self, sink: str, fingerprint: str) -> list[Notice]:
         """What a receiver that drops repetitions has taken, in order."""

@@ -303,7 +303,7 @@ class AlertStatus(StatusModel):
     notified_at: Timestamp | None = None
     """When the latest of them was made."""
     notified_severity: AlertSeverity | None = None
-    """Its severity in the latest of them."""
+    """Its severity in the latest of them; not there if no sink took that one."""
     sinks: (
         Annotated[
             tuple[ObjectName, ...],

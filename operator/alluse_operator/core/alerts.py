@@ -34,6 +34,8 @@ from alluse_operator.core.desired import AlertPolicy, Identity
 GROUP_WAIT = timedelta(seconds=5)
 #: An alert that no sink took is given again after so long; one that was taken, after the policy's `repeat`.
 UNDELIVERED_RETRY = timedelta(minutes=5)
+#: For so long it is tried to tell a sink of an end.
+END_TOLD_WITHIN = timedelta(hours=24)
 #: Built into every operator; `EVENT_SINK` stands in for sinks that are not set up.
 EVENT_SINK = "event"
 LOG_SINK = "log"
@@ -220,13 +222,26 @@ class _Step:
                 update={
                     "notices": (row.notices or 0) + 1,
                     "notified_at": delivery.notice.made_at,
-                    "notified_severity": delivery.notice.severity,
+                    "notified_severity": delivery.notice.severity if delivery.taken else None,
                     "sinks": _union(row.sinks, delivery.taken),
                     "offered": None,
                 }
             )
-        over = row.state is AlertState.RESOLVED and _key(row, NoticeKind.RESOLVED) in self._outbox.done
-        return None if over else row
+        delivery = self._outbox.done.get(_key(row, NoticeKind.RESOLVED))
+        if row.state is not AlertState.RESOLVED or delivery is None:
+            return row
+        missed = tuple(sink for sink in delivery.notice.sinks if sink not in delivery.taken)
+        if not missed or (row.resolved_at or self._now) + END_TOLD_WITHIN <= self._now:
+            return None
+        return row.model_copy(
+            update={
+                "notices": (row.notices or 0) + 1,
+                "notified_at": delivery.notice.made_at,
+                "notified_severity": None,
+                "sinks": missed,
+                "offered": None,
+            }
+        )
 
     def _is_on_its_way(self, row: AlertStatus, kind: NoticeKind) -> bool:
         return _key(row, kind) in self._outbox.sending
@@ -321,7 +336,9 @@ class _Step:
             sinks = self._known(_told(row) or ())
             if not sinks:
                 return None
-            if not self._is_on_its_way(row, NoticeKind.RESOLVED):
+            if (again := _end_due(row)) > self._now:
+                self._times.append(again)
+            elif not self._is_on_its_way(row, NoticeKind.RESOLVED):
                 self._notices.append(_notice(row, NoticeKind.RESOLVED, sinks, self._now))
             return row
         sinks = self._known(self._policy.routes.get(row.severity, ()))
@@ -332,7 +349,8 @@ class _Step:
             self._times.append(due)
             return row
         self._notices.append(_notice(row, NoticeKind.FIRING, sinks, self._now))
-        return row.model_copy(update={"offered": sinks})
+        # Who was offered it before and has not answered (that operator is gone) may know of it.
+        return row.model_copy(update={"sinks": _told(row), "offered": sinks})
 
     def _known(self, sinks: Iterable[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name if name in self._outbox.sinks else EVENT_SINK for name in sinks))
@@ -368,13 +386,23 @@ def _notice(row: AlertStatus, kind: NoticeKind, sinks: tuple[str, ...], now: dat
 
 def _due(row: AlertStatus, policy: AlertPolicy) -> datetime | None:
     """When the next notice of a firing alert is owed; None: at once."""
-    if row.notified_at is None or row.notified_severity is None:
+    if row.notified_at is None:
         return None
+    if row.notified_severity is None:
+        return row.notified_at + UNDELIVERED_RETRY
     if _RANK[row.severity] > _RANK[row.notified_severity]:
         return None
     if row.exhausted_at is not None and row.notified_at < row.exhausted_at:
         return None
-    return row.notified_at + (policy.repeat if row.sinks else UNDELIVERED_RETRY)
+    return row.notified_at + policy.repeat
+
+
+def _end_due(row: AlertStatus) -> datetime:
+    """When the end of an alert is to be told: at once, or a while after it was given up."""
+    ended = row.resolved_at or row.active_at
+    if row.notified_severity is None and row.notified_at is not None and row.notified_at >= ended:
+        return row.notified_at + UNDELIVERED_RETRY
+    return ended
 
 
 def _told(row: AlertStatus) -> tuple[str, ...] | None:
