@@ -26,6 +26,9 @@ SCRATCH_SIZE: Final = "64Mi"
 #: The shortest time in which a container may come up before the kubelet restarts it.
 LEAST_START_SECONDS: Final = 60
 
+#: A node that has been away for so long has lost its pods: they come up elsewhere. Kubernetes waits 300 s.
+LOST_AFTER: Final = timedelta(seconds=30)
+
 
 def build_pod_template(system: System, component: Component, config_map: str | None) -> Built:
     """A pod template without its revision, which is a hash over it. `config_map` is mounted if given."""
@@ -44,6 +47,15 @@ def build_pod_template(system: System, component: Component, config_map: str | N
         },
         "containers": [_container(system, component, config_map)],
         "volumes": _volumes(component, config_map),
+        "tolerations": [
+            {
+                "key": key,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": _seconds(LOST_AFTER),
+            }
+            for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+        ],
     }
     if component.kind is ComponentType.JOB:
         pod["restartPolicy"] = "Never"
