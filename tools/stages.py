@@ -1,49 +1,39 @@
 """Run the project's checks stage by stage, each with its time: `python -m tools.stages check|test`.
 
 A stage that fails does not stop the ones after it (one run shows all that is wrong), except where a
-later stage stands on it. The exit status is that of the whole.
+later stage stands on it. The exit status is that of the whole. Stages that mostly wait (for a cluster) run
+beside those that mostly compute; see `lanes`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.lanes import Result, Run, Stage, verdict
+
 ROOT = Path(__file__).resolve().parent.parent
+OUTPUTS = ROOT / "build" / "stages"
 PYTEST = ("-m", "pytest", "-q", "--no-header")
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One step: arguments for this Python, and the stages without which it makes no sense."""
-
-    name: str
-    arguments: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
-
+SMALL = {"HYPOTHESIS_PROFILE": "check"}
 
 CHECK = (
-    Stage("format", ("-m", "ruff", "format", "--check", "--quiet", ".")),
-    Stage("lint", ("-m", "ruff", "check", "--quiet", ".")),
-    Stage("types", ("-m", "mypy")),
+    Stage("format", ("-m", "ruff", "format", "--check", "--quiet", "."), lane="static"),
+    Stage("lint", ("-m", "ruff", "check", "--quiet", "."), lane="static"),
+    Stage("types", ("-m", "mypy"), lane="static"),
     Stage(
         "layers",
         ("-c", "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"),
+        lane="static",
     ),
-    Stage("generated", ("-m", "tools.generate", "--check")),
+    Stage("generated", ("-m", "tools.generate", "--check"), lane="static"),
+    Stage("property", (*PYTEST, "tests/property"), lane="static", environment=SMALL),
     Stage(
-        "unit",
-        (*PYTEST, "-n", "auto", "tests/unit", "tests/components", "tests/golden"),
-        environment={"HYPOTHESIS_PROFILE": "check"},
+        "unit", (*PYTEST, "-n", "auto", "tests/unit", "tests/components", "tests/golden"), environment=SMALL
     ),
-    Stage("property", (*PYTEST, "tests/property"), environment={"HYPOTHESIS_PROFILE": "check"}),
 )
 
 TEST = (
@@ -53,47 +43,19 @@ TEST = (
     Stage("language", ("-m", "tools.language", "--check", "--retrain")),
     Stage("planted bugs", ("tests/property/planted_bugs.py",)),
     Stage("processes", (*PYTEST, "tests/processes")),
-    Stage("parts", ("-m", "tools.testenv", "prepare")),
+    Stage("parts", ("-m", "tools.testenv", "prepare"), lane="cluster"),
     Stage("integration", (*PYTEST, "tests/integration"), needs=("parts",)),
     Stage("faults", (*PYTEST, "tests/faults"), needs=("parts",)),
     Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",)),
-    Stage("cluster", ("-m", "tools.testenv", "up"), needs=("parts",)),
-    Stage("e2e", (*PYTEST, "tests/e2e"), needs=("cluster",)),
+    Stage("cluster", ("-m", "tools.testenv", "up"), needs=("parts",), lane="cluster"),
+    Stage("e2e", (*PYTEST, "tests/e2e"), needs=("cluster",), lane="cluster"),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    stage: Stage
-    verdict: str
-    seconds: float
-
-
-def run(stages: Sequence[Stage], only: Sequence[str]) -> list[Result]:
-    """Run the stages in order; one whose ground is missing counts as failed, never as skipped."""
-    results: list[Result] = []
-    for stage in stages:
-        if only and stage.name not in only:
-            continue
-        failed = {result.stage.name for result in results if result.verdict != "passed"}
-        missing = [need for need in stage.needs if need in failed]
-        print(f"\n━━ {stage.name}", flush=True)
-        started = time.monotonic()
-        if missing:
-            print(f"cannot start: {', '.join(missing)} failed", flush=True)
-            verdict = "failed"
-        else:
-            finished = subprocess.run(
-                [sys.executable, *stage.arguments],
-                cwd=ROOT,
-                env={**os.environ, **stage.environment},
-                check=False,
-            )
-            verdict = "passed" if finished.returncode == 0 else "failed"
-        result = Result(stage, verdict, time.monotonic() - started)
-        print(f"━━ {stage.name} {verdict} after {result.seconds:.1f} s", flush=True)
-        results.append(result)
-    return results
+def table(results: Sequence[Result], seconds: float) -> str:
+    """How each stage ended, and how long all of it took (lanes overlap: it is not the sum)."""
+    lines = [f"{one.stage.name:14} {verdict(one):8} {one.seconds:8.1f} s" for one in results]
+    return "\n".join([*lines, f"{'all':14} {'':8} {seconds:8.1f} s"])
 
 
 def main() -> int:
@@ -109,12 +71,11 @@ def main() -> int:
         parser.error(
             f"no stage named {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in stages)}"
         )
-    results = run(stages, options.only)
-    print("\n━━ summary")
-    for result in results:
-        print(f"{result.stage.name:14} {result.verdict:8} {result.seconds:8.1f} s")
-    print(f"{'all':14} {'':8} {sum(r.seconds for r in results):8.1f} s", flush=True)
-    return int(any(result.verdict == "failed" for result in results))
+    wanted = [stage for stage in stages if not options.only or stage.name in options.only]
+    started = time.monotonic()
+    results = Run(wanted, directory=ROOT, outputs=OUTPUTS).to_the_end()
+    print(f"\n━━ summary\n{table(results, time.monotonic() - started)}", flush=True)
+    return int(not all(result.passed for result in results))
 
 
 if __name__ == "__main__":
