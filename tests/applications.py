@@ -90,9 +90,13 @@ def remove(kube: Kube, pod: Object, path: str) -> None:
 
 def send_signal(cluster: testenv.Cluster, pod: Object, signal: str) -> None:
     """A signal to the first process of a pod's container, from its node."""
-    node = pod["spec"]["nodeName"]
+    cluster.node_exec(pod["spec"]["nodeName"], "kill", f"-{signal}", process_of(cluster, pod))
+
+
+def process_of(cluster: testenv.Cluster, pod: Object) -> str:
+    """The id of the first process of a pod's container, as its node counts."""
     container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
-    pid = cluster.node_exec(
-        node, "crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container
-    ).strip()
-    cluster.node_exec(node, "kill", f"-{signal}", pid)
+    return cluster.node_exec(
+        pod["spec"]["nodeName"],
+        "crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container,
+    ).strip()  # fmt: skip

@@ -4,6 +4,9 @@ gap       our own overhead on a simulated cluster, beside a script with one watc
 ordering  a start in order on the kind cluster, beside the same workloads applied all at once
 life      memory, health answers, shutdown, kill -9 and hang on the kind cluster, beside a bare Deployment
 rest      five minutes at rest: writes, requests, CPU and memory of the operator
+recovery  every fault: noticed, mended, nothing else touched; all 16 killed at once; the trading gate; alerts
+kills     a random component killed every ten seconds for ten minutes, beside bare copies
+soak      an hour of health in fast form, at rest and at twice the load: no restart, no action
 
 Every figure that is held against another is measured beside it in the same run; quote the ratios.
 """
@@ -17,10 +20,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from performance import gap, life, ordering, rest
+from performance import gap, kills, life, ordering, recovery, rest, soak
 from performance.results import Results
 
-PARTS = {"gap": gap.measure, "ordering": ordering.measure, "life": life.measure, "rest": rest.measure}
+PARTS = {
+    "gap": gap.measure,
+    "ordering": ordering.measure,
+    "life": life.measure,
+    "rest": rest.measure,
+    "recovery": recovery.measure,
+    "kills": kills.measure,
+    "soak": soak.measure,
+}
 
 
 def main() -> int:

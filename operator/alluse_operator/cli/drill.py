@@ -151,8 +151,9 @@ def follow(
     ):
         _first_words(changes)
         before = pods_of(cluster.items("pods", pods))
-        breaker.start()
+        # Counted from before it is broken: nothing that comes of it can be earlier.
         line = Timeline(name, time.monotonic(), _raw_rows(picture.resource), before)
+        breaker.start()
         ended = None
         try:
             while (now := time.monotonic() - line.began) < timeout_s and not _over(line, fault, now):

@@ -1,4 +1,4 @@
-"""Whether a drill may begin: where breaking a component on purpose could hurt, it is refused with the reason."""
+"""Whether a drill may begin: where breaking a component could hurt, it is refused, and the reason is said."""
 
 from __future__ import annotations
 

@@ -167,8 +167,8 @@ def _recovery(picture: Picture) -> list[Line]:
     if given_up := recovery.get("exhausted"):
         lines.append(Line(f"recovery is exhausted for {', '.join(given_up)}: see `why`, or `retry`", "bad"))
     for alert in picture.status.get("alerts") or ():
-        if not alert.get("resolvedAt"):
-            about = f" {alert['component']}" if alert.get("component") else ""
+        if alert.get("state") == "Firing" and not alert.get("inhibitedBy"):
+            about = f" {alert['subject']}" if alert.get("subject") else ""
             text = f"alert {alert.get('severity', '')} {alert.get('name', '')}{about}"
             lines.append(Line(f"{text}: {alert.get('message', '')}", "bad"))
     return lines

@@ -41,8 +41,9 @@ def test_trouble_says_because_of_whom_why_and_what_comes_next() -> None:
     ]  # fmt: skip
     locks = [{"name": "gate", "state": "Closed", "since": stamp(at(97)), "message": "store is Unhealthy"}]
     alerts = [
-        {"name": "ComponentDown", "severity": "Critical", "component": "store", "message": "pod x hangs", "since": stamp(at(93))},
-        {"name": "Old", "severity": "Info", "since": stamp(at(1)), "resolvedAt": stamp(at(90))},
+        {"name": "ComponentNotWell", "severity": "Critical", "subject": "store", "state": "Firing", "message": "pod x hangs"},
+        {"name": "ComponentNotWell", "severity": "Warning", "subject": "api", "state": "Firing", "inhibitedBy": ["store"]},
+        {"name": "InterlockClosed", "severity": "Info", "state": "Resolved"},
     ]  # fmt: skip
     conditions = [
         condition("Stalled", "True", "recovery of store is exhausted", 99),
@@ -62,7 +63,7 @@ def test_trouble_says_because_of_whom_why_and_what_comes_next() -> None:
         "interlock gate: Closed since 09:01:37Z (3 s): store is Unhealthy",
         "recovery: 2 actions in the window",
         "recovery is exhausted for store: see `why`, or `retry`",
-        "alert Critical ComponentDown store: pod x hangs",
+        "alert Critical ComponentNotWell store: pod x hangs",
     ]
 
 
