@@ -35,8 +35,12 @@ class Section(BaseModel):
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
-UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=100)]
+EnvironmentName = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
+]
+UrlPath = Annotated[
+    str, StringConstraints(strip_whitespace=False, pattern=r"^/[A-Za-z0-9/_.-]*$", max_length=100)
+]
 Percent = Annotated[float, Field(ge=50, le=99)]
 Milliseconds = Annotated[float, Field(ge=1, le=60_000)]
 
@@ -137,7 +141,9 @@ class AlertSettings(Section):
     severity_levels: Annotated[
         list[Literal["critical", "warning", "info"]], Field(min_length=1, max_length=3)
     ]
-    webhook_url: Annotated[str, StringConstraints(pattern=r"^(https?://\S+)?$", max_length=500)]
+    webhook_url: Annotated[
+        str, StringConstraints(strip_whitespace=False, pattern=r"^(https?://\S+)?$", max_length=500)
+    ]
     #: Only ever given as an environment variable, from a Secret.
     webhook_secret: Annotated[str, StringConstraints(max_length=500)]
 
@@ -204,18 +210,18 @@ class Development(Section):
     mock_external_services: bool
 
 
-class MarketDataSettings(Section):
-    dataset: Text
-    #: A date, or `last` for the newest day of the data set.
-    as_of: Annotated[str, StringConstraints(pattern=r"^(last|\d{4}-\d{2}-\d{2})$")]
-
-
 class TradingGateSettings(Section):
     within_seconds: Annotated[float, Field(ge=1, le=300)]
 
 
 class Interlocks(Section):
     trading_gate: TradingGateSettings
+
+
+class MarketDataSettings(Section):
+    dataset: Text
+    #: A date, or `last` for the newest day of the data set.
+    as_of: Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^(last|\d{4}-\d{2}-\d{2})$")]
 
 
 class Settings(Section):
@@ -231,13 +237,13 @@ class Settings(Section):
     security: Security
     deployment: Deployment
     development: Development
+    interlocks: Interlocks
     market_data: MarketDataSettings
     protocol: Protocol
 
     @model_validator(mode="after")
     def _time_limit_above_budgets(self) -> Self:
         limit_ms = self.performance.async_.timeout_seconds * 1000
-    interlocks: Interlocks
         for name, budget in (
             ("components.agent_core.response_timeout", self.components.agent_core.response_timeout),
             ("components.trading_engine.analysis_timeout", self.components.trading_engine.analysis_timeout),
