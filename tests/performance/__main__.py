@@ -6,6 +6,7 @@ life      memory, health answers, shutdown, kill -9 and hang on the kind cluster
 rest      five minutes at rest: writes, requests, CPU and memory of the operator
 recovery  every fault: noticed, mended, nothing else touched; all 16 killed at once; the trading gate; alerts
 kills     a random component killed every ten seconds for ten minutes, beside bare copies
+nodes     a node of three is lost: the cause is named, what ran on it comes back elsewhere
 soak      an hour of health in fast form, at rest and at twice the load: no restart, no action
 
 Every figure that is held against another is measured beside it in the same run; quote the ratios.
@@ -20,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from performance import gap, kills, life, ordering, recovery, rest, soak
+from performance import gap, kills, life, nodes, ordering, recovery, rest, soak
 from performance.results import Results
 
 PARTS = {
@@ -30,6 +31,7 @@ PARTS = {
     "rest": rest.measure,
     "recovery": recovery.measure,
     "kills": kills.measure,
+    "nodes": nodes.measure,
     "soak": soak.measure,
 }
 
