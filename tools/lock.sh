@@ -13,6 +13,6 @@ lock() {
 }
 lock operator --extra operator
 lock components --extra components
-lock dev --extra operator --extra components --group dev
+lock dev --extra operator --extra apprise --extra components --group dev
 lock oracles --extra components --group dev --group oracles
 lock contracts --extra components --group contracts

@@ -108,6 +108,36 @@ class Metrics:
         self.probes = Counter(
             "allusesystem_probes", "Deep checks of components by outcome", ["outcome"], registry=self.registry
         )
+        self.journal_records = Gauge(
+            "allusesystem_journal_records", "Decisions that the journal holds", registry=self.registry
+        )
+        self.journal_bytes = Gauge(
+            "allusesystem_journal_bytes", "Bytes that the journal holds", registry=self.registry
+        )
+        self.alerts = Gauge(
+            "allusesystem_alerts",
+            "Alerts that are firing, by severity",
+            ["namespace", "system", "severity"],
+            registry=self.registry,
+        )
+        self.alerts_sent = Counter(
+            "allusesystem_alerts_sent", "Notices of alerts that a sink took", ["sink"], registry=self.registry
+        )
+        self.alert_retries = Counter(
+            "allusesystem_alert_retries",
+            "Attempts to tell a sink that failed and were made again",
+            ["sink"],
+            registry=self.registry,
+        )
+        self.alert_dead_letters = Counter(
+            "allusesystem_alert_dead_letters",
+            "Notices of alerts that a sink did not take in the time it is given",
+            ["sink"],
+            registry=self.registry,
+        )
+        self.alert_queue = Gauge(
+            "allusesystem_alert_queue", "Messages that wait for a sink", ["sink"], registry=self.registry
+        )
         self._children: dict[tuple[str, str], dict[str, str]] = {}
 
     def request(self, verb: str, status: int, seconds: float) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -109,6 +109,8 @@ class Notice:
     affects: tuple[str, ...] = ()
     exhausted: bool = False
     resolved_at: datetime | None = None
+    repeat: timedelta = timedelta(hours=4)
+    """How often it is told while it lasts."""
     told_severity: AlertSeverity | None = None
     """What the latest notice before this one said; None: this is the first."""
 
@@ -348,7 +350,9 @@ class _Step:
         if due is not None and due > self._now:
             self._times.append(due)
             return row
-        self._notices.append(_notice(row, NoticeKind.FIRING, sinks, self._now))
+        self._notices.append(
+            replace(_notice(row, NoticeKind.FIRING, sinks, self._now), repeat=self._policy.repeat)
+        )
         # Who was offered it before and has not answered (that operator is gone) may know of it.
         return row.model_copy(update={"sinks": _told(row), "offered": sinks})
 

@@ -60,6 +60,14 @@ class EventReason(StrEnum):
     RECOVERY_ACTION = "RecoveryAction"
     #: The attempts are used up; says when the next one is made.
     RECOVERY_EXHAUSTED = "RecoveryExhausted"
+    #: An alert, as the sink `event` tells it.
+    ALERT_FIRING = "AlertFiring"
+    #: The end of an alert, as the sink `event` tells it.
+    ALERT_RESOLVED = "AlertResolved"
+    #: A sink could not be told of an alert; says which one, and why.
+    ALERT_NOT_DELIVERED = "AlertNotDelivered"
+    #: The alerts' routes name a sink that is not set up; `event` stands in for it.
+    ALERT_SINK_UNKNOWN = "AlertSinkUnknown"
     #: Something that was deleted or edited by others was put right; says what.
     DRIFT_CORRECTED = "DriftCorrected"
     #: The API server refused a write of ours; holds its words.
@@ -88,6 +96,9 @@ _WARNINGS = frozenset(
         EventReason.COMPONENT_BLOCKED,
         EventReason.RECOVERY_ACTION,
         EventReason.RECOVERY_EXHAUSTED,
+        EventReason.ALERT_FIRING,
+        EventReason.ALERT_NOT_DELIVERED,
+        EventReason.ALERT_SINK_UNKNOWN,
         EventReason.DRIFT_CORRECTED,
         EventReason.ACTION_FAILED,
         EventReason.SYSTEM_NOT_READY,
