@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alluse_operator.api import names
+from alluse_operator.api import messages, names
 from apiserver import ROOT, ApiServer, system, systems
 from resource_corpus import Case, accepted, refused
 
@@ -51,6 +51,23 @@ def test_a_change_to_something_wrong_is_refused_and_the_old_one_stays(api: ApiSe
     answer = api.request("PATCH", path, {"spec": {"environment": "moon"}}, "application/merge-patch+json")
     assert "spec.environment" in answer.message
     assert api.request("GET", path).body["spec"]["environment"] == "test"
+
+
+def test_a_bad_spec_is_refused_whatever_status_comes_with_it(api: ApiServer, namespace: str) -> None:
+    """The rules over the whole spec are not asked when a status is written: nothing may slip in by that door."""
+    path = f"{systems(names.API_VERSION, namespace)}/demo"
+    cycle = [{"name": "a", "dependsOn": [{"name": "b"}]}, {"name": "b", "dependsOn": [{"name": "a"}]}]
+    good = {"profile": "Custom", "image": {"repository": "registry.example/a"}, "components": [{"name": "a"}]}
+    bad = {**good, "components": cycle}
+    merge = "application/merge-patch+json"
+    assert api.create(system(good), namespace).ok
+    assert api.request("PATCH", f"{path}/status", {"status": {"summary": "0/1 ready"}}, merge).ok
+    for change in ({"spec": bad}, {"spec": bad, "status": {"summary": "1/1 ready"}}):
+        assert messages.CYCLE in api.request("PATCH", path, change, merge).message
+    assert api.request("PATCH", f"{path}/status", {"spec": bad, "status": {"summary": "ready"}}, merge).ok
+    stored = api.request("GET", path).body
+    assert [component["name"] for component in stored["spec"]["components"]] == ["a"]
+    assert stored["status"]["summary"] == "ready"
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,15 @@
 CEL has no variables, no recursion and no loops that carry a value. What helps:
 
 * `let`: a list of one element, mapped, and its only element taken again.
-* Kahn's algorithm unrolled: begin with the components that depend on nothing, and
-  nest once per level "those whose dependencies are all among the former". A system
-  has at most `MAX_COMPONENTS` components, so that many levels less one reach every
-  component that can ever start. The rest are in a cycle or behind one.
+* Peeling, unrolled: begin with the components that depend on something, and keep, once
+  per level, "those that depend on one of them". A level that takes nobody away ends the
+  search: who is left is in a cycle or behind one. A system has at most
+  `MAX_COMPONENTS` components, so that many levels less one are enough, and most systems
+  are done after as many levels as their start has steps.
+
+What an expression costs the API server is the reading of fields: each one makes a map
+of all the fields that its object could have. So the names are read once, and compared
+with lists of names.
 
 The graph is the *effective* one: catalog entries (profile WS1), then
 `spec.components`, then the selected environment; a `dependsOn` of an upper layer takes
@@ -18,10 +23,9 @@ Names bound around an expression by `in_graph`:
 
     o      components of the selected environment (overrides)
     ov     names in o that have their own dependsOn
+    own    names in spec.components that have their own dependsOn
     free   names of the catalog whose edges nobody has replaced
-    g0...  those of `free`, grouped by their edges (one group has none)
-    all    names of all components
-    roots  names that depend on nothing
+    g0...  those of `free`, grouped by their edges (those without any left out)
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,41 +72,24 @@ def known(catalog: Catalog) -> str:
 
 def in_graph(catalog: Catalog, body: str) -> str:
     """`body` with the names of the module's docstring bound."""
-    groups = _groups(catalog)
-    rooted = [f"g{index}" for index, edges in enumerate(groups) if not edges]
-    body = let(
-        "roots",
-        " + ".join(
-            [
-                "self.components.map(c, !(c.name in ov) && !(c.name in free)"
-                " && (!has(c.dependsOn) || size(c.dependsOn) == 0), c.name)",
-                "o.map(c, has(c.dependsOn) && size(c.dependsOn) == 0, c.name)",
-                *rooted,
-            ]
-        ),
-        body,
-    )
-    body = let("all", _all_names(), body)
-    for index, members in enumerate(groups.values()):
+    for index, members in enumerate(_groups(catalog).values()):
         body = let(f"g{index}", f"free.filter(n, n in {literal(members)})", body)
-    body = let(
-        "free",
-        f"{in_catalog(catalog)}.filter(n, !(n in ov)"
-        " && !self.components.exists(c, c.name == n && has(c.dependsOn)))",
-        body,
-    )
+    body = let("free", f"{in_catalog(catalog)}.filter(n, !(n in ov) && !(n in own))", body)
+    body = let("own", "self.components.map(c, has(c.dependsOn), c.name)", body)
     body = let("ov", "o.map(c, has(c.dependsOn), c.name)", body)
     return let("o", SELECTED, body)
 
 
 def is_acyclic(catalog: Catalog) -> str:
     """True when every component can start. Larger systems are left to the rule about their size."""
-    return in_graph(catalog, f"size(all) > {MAX_COMPONENTS} || size({_startable(catalog)}) == size(all)")
+    return in_graph(
+        catalog, let("stuck", _stuck(catalog), f"size(stuck) == 0 || {_size(catalog)} > {MAX_COMPONENTS}")
+    )
 
 
 def cycle_members(catalog: Catalog) -> str:
     """The names in (or closely behind) a cycle, joined by commas."""
-    stuck = let("ok", _startable(catalog), "all.filter(n, !(n in ok))")
+    stuck = _stuck(catalog)
     for level in range(_PEELINGS):
         stuck = let(f"u{level}", stuck, f"u{level}.filter(n, {_depended_on(catalog, f'u{level}')})")
     return in_graph(catalog, joined(stuck))
@@ -126,10 +113,11 @@ def needs_disabled(catalog: Catalog) -> tuple[str, str]:
             exist.append(f"({condition})")
             texts.append(f"({condition} ? ['{name} needs ' + {joined(missing)}] : [])")
 
-    def bind(body: str) -> str:
-        return in_graph(catalog, let("off", OFF, body))
+    def bind(body: str, first: str = "") -> str:
+        # `in_graph` binds `o` again, to the same.
+        return let("o", SELECTED, let("off", OFF, f"{first}{in_graph(catalog, body)}"))
 
-    return bind(" || ".join(exist)), bind(joined(" + ".join(texts), "; "))
+    return bind(" || ".join(exist), "size(off) > 0 && "), bind(joined(" + ".join(texts), "; "))
 
 
 OFF = (
@@ -140,43 +128,48 @@ OFF = (
 """Names of the components that do not run in the selected environment; expects `o`."""
 
 
-def _all_names() -> str:
-    """Names of all components, each once. An override of something unknown is left to its own rule."""
-    return (
-        "self.components.map(c, c.name) + free.filter(n, !self.components.exists(c, c.name == n))"
-        " + o.map(c, has(c.dependsOn) && !self.components.exists(b, b.name == c.name), c.name)"
-    )
+def _size(catalog: Catalog) -> str:
+    """How many components there are."""
+    return let("k", in_catalog(catalog), "size(k) + size(self.components.filter(c, !(c.name in k)))")
 
 
 def _groups(catalog: Catalog) -> dict[tuple[str, ...], list[str]]:
-    """Names of the catalog by what they depend on."""
+    """Names of the catalog that depend on something, by what they depend on."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, component in catalog.items():
-        groups.setdefault(tuple(edge.name for edge in component.depends_on or ()), []).append(name)
+        if component.depends_on:
+            groups.setdefault(tuple(edge.name for edge in component.depends_on), []).append(name)
     return groups
 
 
-def _startable(catalog: Catalog) -> str:
-    """The names that can start, whatever the order."""
-    names = "roots"
-    for level in range(MAX_COMPONENTS - 1):
-        names = let(f"s{level}", names, _next_level(catalog, f"s{level}"))
-    return names
+def _stuck(catalog: Catalog) -> str:
+    """The names that cannot start, whatever the order: those in a cycle, and those behind one."""
+    names = " + ".join(
+        [
+            "self.components.map(c, has(c.dependsOn) && size(c.dependsOn) > 0 && !(c.name in ov), c.name)",
+            *(f"g{index}" for index in range(len(_groups(catalog)))),
+            "o.map(c, has(c.dependsOn) && size(c.dependsOn) > 0, c.name)",
+        ]
+    )
+    levels = MAX_COMPONENTS - 1
+    found = f"s{levels}"
+    for level in reversed(range(levels)):
+        before, after = f"s{level}", f"s{level + 1}"
+        found = let(
+            after, _still_stuck(catalog, before), f"size({after}) in [0, size({before})] ? {after} : {found}"
+        )
+    return let("s0", names, found)
 
 
-def _next_level(catalog: Catalog, started: str) -> str:
-    """The names whose dependencies are all in `started`, those without dependencies included."""
-    edges_hold = f"c.dependsOn.all(d, d.name in {started} || d.name == c.name || !(d.name in all))"
-    holds = f"has(c.dependsOn) && size(c.dependsOn) > 0 && {edges_hold}"
-    parts = [
-        "roots",
-        f"self.components.map(c, !(c.name in ov) && {holds}, c.name)",
-        f"o.map(c, {holds}, c.name)",
-    ]
+def _still_stuck(catalog: Catalog, stuck: str) -> str:
+    """Those of `stuck` that depend on one of them."""
+    on_one = f"c.dependsOn.exists(d, d.name in {stuck} && d.name != c.name)"
+    waits = f"c.name in {stuck} && has(c.dependsOn) && {on_one}"
+    parts = [f"self.components.map(c, {waits} && !(c.name in ov), c.name)"]
     for index, edges in enumerate(_groups(catalog)):
-        if edges:
-            condition = " && ".join(f"'{edge}' in {started}" for edge in edges)
-            parts.append(f"({condition} ? g{index} : [])")
+        condition = " || ".join(f"'{edge}' in {stuck}" for edge in edges)
+        parts.append(f"({condition} ? g{index}.filter(n, n in {stuck}) : [])")
+    parts.append(f"o.map(c, {waits}, c.name)")
     return " + ".join(parts)
 
 
@@ -185,6 +178,5 @@ def _depended_on(catalog: Catalog, stuck: str) -> str:
     edge = f"c.name in {stuck} && has(c.dependsOn) && c.dependsOn.exists(d, d.name == n)"
     terms = [f"self.components.exists(c, !(c.name in ov) && {edge})", f"o.exists(c, {edge})"]
     for index, edges in enumerate(_groups(catalog)):
-        if edges:
-            terms.append(f"(n in {literal(edges)} && g{index}.exists(m, m in {stuck}))")
+        terms.append(f"(n in {literal(edges)} && g{index}.exists(m, m in {stuck}))")
     return " || ".join(terms)

@@ -103,8 +103,9 @@ def _describe(schema: Schema, defaults: BaseModel | None = None) -> None:
 def _attach(root: Schema, rule: Rule) -> None:
     """Put a rule where it belongs: `spec.components[]` is the schema of one item of that list."""
     node = root
-    for step in rule.where.split(".") if rule.where else ():
+    where, entry = rule.lifted()
+    for step in where.split(".") if where else ():
         node = node["properties"][step.removesuffix("[]")]
         if step.endswith("[]"):
             node = node["items"]
-    node.setdefault("x-kubernetes-validations", []).append(rule.to_json())
+    node.setdefault("x-kubernetes-validations", []).append(entry)

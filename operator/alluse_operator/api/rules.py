@@ -6,6 +6,7 @@ in Python, for a resource that slips past (stored under an older definition) and
 what CEL cannot see (the values after the layers are merged).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,20 +39,45 @@ class Rule:
     message_expression: str = ""
     field: str = ""
     """Field below `where` that the error points at."""
-    costly: bool = False
-    """Ask only when what `where` names has changed. Every write of the status comes by here, too."""
 
     def to_json(self) -> dict[str, Any]:
         """The entry as the CustomResourceDefinition has it."""
         entry: dict[str, Any] = {"rule": self.rule, "message": self.message}
-        if self.costly:
-            entry["rule"] = f"(oldSelf.hasValue() && oldSelf.value() == self) || ({self.rule})"
-            entry["optionalOldSelf"] = True
         if self.message_expression:
             entry["messageExpression"] = self.message_expression
         if self.field:
             entry["fieldPath"] = f".{self.field}"
         return entry
+
+    def lifted(self) -> tuple[str, dict[str, Any]]:
+        """Where the entry goes, and the entry. A rule over the whole spec goes to the root, from where the
+        status can be seen, and is not asked when only that is written.
+        """
+        entry = self.to_json()
+        if self.where != _SPEC:
+            return self.where, entry
+        entry["rule"] = f"({_STATUS_WRITTEN}) || ({_from_root(self.rule)})"
+        entry["optionalOldSelf"] = True
+        entry["fieldPath"] = f".{_SPEC}.{self.field}"
+        if self.message_expression:
+            entry["messageExpression"] = _from_root(self.message_expression)
+        return "", entry
+
+
+_SPEC: Final = "spec"
+#: Every write of the status comes by the rules, too, and a start of a system writes it a dozen times. No
+#: write changes both spec and status (they are two resources to the API server), and the summary says whether
+#: the status is new: that is far cheaper to see than that the spec is the old one.
+_STATUS_WRITTEN: Final = (
+    "oldSelf.hasValue() && has(oldSelf.value().status) && has(oldSelf.value().status.summary)"
+    " && has(self.status) && has(self.status.summary)"
+    " && oldSelf.value().status.summary != self.status.summary"
+)
+
+
+def _from_root(expression: str) -> str:
+    """An expression over the spec, for the schema of the whole resource."""
+    return re.sub(r"\bself\.", f"self.{_SPEC}.", expression)
 
 
 def local_rules() -> tuple[Rule, ...]:

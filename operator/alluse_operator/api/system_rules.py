@@ -144,7 +144,6 @@ def _graph(catalog: cel.Catalog) -> tuple[Rule, ...]:
             f"{messages.CYCLE}: {messages.CYCLE_REMEDY}",
             f"'{messages.CYCLE}: ' + {cel.cycle_members(catalog)} + '; {messages.CYCLE_REMEDY}'",
             "components",
-            costly=True,
         ),
         Rule(
             "spec",
