@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from alluse_operator.cli.words import ahead, clock, plain
 from alluse_operator.core.objects import Object
 from alluse_operator.core.reading import parse_time
+
+#: A step that waits for dependencies: its time is a deadline, not an appointment.
+_CREATE: Final = "Create"
 
 
 def forecast(answer: Object, now: datetime) -> list[str]:
@@ -54,7 +57,10 @@ def _action(action: Mapping[str, Any]) -> str:
 
 def _step(step: Mapping[str, Any], now: datetime) -> str:
     at = parse_time(step.get("at"))
-    when = ahead(at, now) if at is not None else "when what it waits for has come"
+    if step.get("action") == _CREATE:
+        when = f"as soon as that holds; its deadline is {ahead(at, now)}" if at else "as soon as that holds"
+    else:
+        when = ahead(at, now) if at is not None else "when what it waits for has come"
     return f"{step.get('component', '?')}: {step.get('action') or 'look again'} {when}{_because(step)}"
 
 

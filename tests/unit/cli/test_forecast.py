@@ -23,7 +23,7 @@ def test_what_it_would_do_and_what_it_waits_for() -> None:
             {"type": "RestartPod", "component": "store", "target": "Pod/demo-store-0", "reason": "NotReady"}
         ],
         "later": [
-            {"component": "web", "action": "Start", "at": None, "reason": "WaitingForDependencies", "message": "api"},
+            {"component": "web", "action": "Create", "at": stamp(at(215)), "reason": "WaitingForDependencies", "message": "waits for api"},
             {"component": "mail", "action": "RestartPod", "at": stamp(at(130)), "reason": "RecoveryBackoff"},
         ],
     }  # fmt: skip
@@ -33,7 +33,7 @@ def test_what_it_would_do_and_what_it_waits_for() -> None:
         "  RestartPod Pod/demo-store-0 of store (NotReady)",
         "and later:",
         "  mail: RestartPod at 09:02:10Z (in 30 s) (RecoveryBackoff)",
-        "  web: Start when what it waits for has come (WaitingForDependencies: api)",
+        "  web: Create as soon as that holds; its deadline is at 09:03:35Z (in 1 min 55 s) (WaitingForDependencies: waits for api)",
         "it looks again at 09:01:44Z (in 4 s), or at the next change",
     ]
 
