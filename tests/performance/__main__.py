@@ -1,5 +1,6 @@
 """Measure this tree: `make bench`, or one part with `make bench ARGS="gap"`.
 
+system    the sixteen as processes: start, memory, health, workflows, users, rules, stop
 gap       our own overhead on a simulated cluster, beside a script with one watch
 ordering  a start in order on the kind cluster, beside the same workloads applied all at once
 life      memory, health answers, shutdown, kill -9 and hang on the kind cluster, beside a bare Deployment
@@ -21,10 +22,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from performance import gap, kills, life, nodes, ordering, recovery, rest, soak
+from performance import components, gap, kills, life, nodes, ordering, recovery, rest, soak
 from performance.results import Results
 
 PARTS = {
+    "system": components.measure,
     "gap": gap.measure,
     "ordering": ordering.measure,
     "life": life.measure,

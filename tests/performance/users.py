@@ -1,0 +1,35 @@
+"""Users at the agent: 1, 10 and 100 of them at the same moment, and 100 who read before they write again."""
+
+from __future__ import annotations
+
+from conversations import TEN
+from load import Answered, talk
+from performance.results import Figure, Results, percentile
+
+SENTENCES = [text for text, _, _ in TEN]
+#: A person reads an answer and writes the next message.
+READING_S = 10.0
+AIMS = {1: "< 0.100", 10: "< 0.500", 100: "< 1.0"}
+
+
+async def users_at_once(results: Results, address: tuple[str, int], where: str) -> None:
+    """Each user says ten sentences, the next one the moment the last is answered."""
+    await talk(*address, ["warm"], SENTENCES)
+    for count, aim in AIMS.items():
+        turns: list[Answered] = []
+        for again in range(3 if count < 100 else 1):
+            turns += await talk(
+                *address, [f"u{count}-{again}-{number}" for number in range(count)], SENTENCES
+            )
+        figure(results, f"agent, {count} at once without a pause, p95, {where}", turns, aim)
+    readers = [f"reader-{number}" for number in range(100)]
+    turns = await talk(*address, readers, SENTENCES[:4], READING_S)
+    figure(results, f"agent, 100 users who read for {READING_S:.0f} s, p95, {where}", turns, "< 1.0")
+
+
+def figure(results: Results, name: str, turns: list[Answered], aim: str) -> None:
+    failed = [turn for turn in turns if turn.status != 200 or not turn.body["reply"]]
+    if failed:
+        raise AssertionError(f"{name}: {len(failed)} of {len(turns)} turns failed, the first: {failed[0]}")
+    seconds = tuple(turn.seconds for turn in turns)
+    results.add(Figure(name, percentile(seconds, 0.95), "s", aim=aim, samples=seconds))
