@@ -1,8 +1,9 @@
 """One random component killed every ten seconds for ten minutes, beside the same kills on bare copies.
 
-Sixteen components share sixty deaths, so most die again within ten minutes, and the kubelet makes a container
-that dies again wait: 10 s, 20 s, 40 s, as the platform does for everybody and as the operator never undoes. The
-bare copies get the same kills in the same seconds, so the ratio is the operator's part.
+Sixteen components share sixty deaths, so most die again within ten minutes. A kubelet makes a container that
+dies again wait 10 s, 20 s, 40 s and more, which the operator never undoes; those of the cluster of three nodes
+wait one second (`crashLoopBackOff.maxContainerRestartPeriod`), so that the system is measured and not the wait.
+The bare copies get the same kills in the same seconds: the ratio is the operator's part.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from alluse.contract import COMPONENTS
 from applications import pod, process_of
 from drills import SYSTEM, Ground, ready_components
 from kube import Kube, Watch, condition
-from performance.ordering import namespace, prepared
+from performance.nodes import three_nodes
+from performance.ordering import namespace
 from performance.results import Figure, Results, median, percentile
 from performance.workloads import plain
 
@@ -28,7 +30,7 @@ SETTLE_SECONDS = 400
 
 
 async def measure(results: Results, directory: Path, rounds: int) -> None:
-    cluster, kube = prepared()
+    cluster, kube = three_nodes()
     draw = random.Random(SEED)
     with drills.running(cluster, kube) as ground, namespace(kube) as theirs:
         copies = plain(kube, SYSTEM, ground.namespace, theirs)
@@ -76,16 +78,12 @@ def _tell(
     hits = [(name, at) for name, at, both in struck if both]
     mine = [_back(ours, name, at) for name, at in hits]
     others = [_back(bare, name, at) for name, at in hits]
-    firsts = [index for index, (name, _) in enumerate(hits) if name not in {n for n, _ in hits[:index]}]
     returned = sum(seconds is not None for seconds in mine)
     good, beside = [s for s in mine if s is not None], [s for s in others if s is not None]
     results.add(Figure("kills that found a running process", len(hits), "", aim=f"{KILLS} tried"))
     results.add(Figure("... of which came back", returned, "", aim=f"{len(hits)}"))
-    results.add(Figure("random kills: ready again, p50", median(good), "s", median(beside), "bare workloads", "ratio <= 1.1", tuple(good)))  # fmt: skip
-    results.add(Figure("random kills: ready again, p99", percentile(good, 0.99), "s", percentile(beside, 0.99), "bare workloads", "ratio <= 1.1", tuple(beside)))  # fmt: skip
-    first = [mine[index] or 0.0 for index in firsts]
-    first_bare = [others[index] or 0.0 for index in firsts]
-    results.add(Figure("... the first death of each: ready again, p50", median(first), "s", median(first_bare), "bare workloads", "<= 2", tuple(first)))  # fmt: skip
+    results.add(Figure("random kills: ready again, p50", median(good), "s", median(beside), "bare workloads", "<= 2, ratio <= 1.1", tuple(good)))  # fmt: skip
+    results.add(Figure("random kills: ready again, p99", percentile(good, 0.99), "s", percentile(beside, 0.99), "bare workloads", "<= 10, ratio <= 1.1", tuple(beside)))  # fmt: skip
     acted = {name: len(found) for name, found in ground.attempts().items()}
     results.add(Figure("actions of the operator on killed components", sum(acted.values()), "", aim="0: the kubelet mends a death"))  # fmt: skip
 

@@ -35,10 +35,16 @@ BESIDE = (
 )
 
 
-async def measure(results: Results, directory: Path, rounds: int) -> None:
+def three_nodes() -> tuple[testenv.Cluster, Kube]:
+    """The cluster of three nodes with this tree's operator on it."""
     cluster = testenv.ensure_cluster(CLUSTER, nodes=3)
     kube = Kube(cluster.kubectl, cluster.helm, cluster.kubeconfig)
     install_operator(kube, images.build_and_load(cluster).helm_values(), *BESIDE)
+    return cluster, kube
+
+
+async def measure(results: Results, directory: Path, rounds: int) -> None:
+    cluster, kube = three_nodes()
     with namespace(kube) as where:
         kube.apply(system(SYSTEM, where, component("a"), *(component(name, "a") for name in NAMES[1:])))
         kube.wait("6/6 ready", lambda: kube.status(SYSTEM, where).get("ready") == "6/6", 120, where)
