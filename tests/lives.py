@@ -88,6 +88,7 @@ class Lives:
             leader_election=False,
             http_host="127.0.0.1",
             http_port=0,
+            explain_port=0,
             identity=f"life-{self.count}",
         )
         living = asyncio.create_task(Application(settings, client, metrics=metrics).serve())

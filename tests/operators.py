@@ -25,10 +25,11 @@ class OperatorProcess:
     def __init__(self, kubeconfig: Path, directory: Path, *flags: str, lease: str = "operator") -> None:
         self.kubeconfig = kubeconfig
         self.log = directory / f"operator-{time.monotonic_ns()}.log"
-        self.port = free_ports(1)[0]
+        self.port, self.explain_port = free_ports(2)
         self._command = [
             sys.executable, "-m", "alluse_operator", "--kubeconfig", str(kubeconfig),
             "--http-host", "127.0.0.1", "--http-port", str(self.port),
+            "--explain-port", str(self.explain_port),
             "--lease-namespace", "default", "--lease-name", lease,
             "--lease-duration-seconds", "3", "--lease-renew-seconds", "2", "--lease-retry-seconds", "0.5",
             "--component-version", "0.1.0", *flags,
@@ -73,10 +74,10 @@ class OperatorProcess:
             self._process.kill()
             self._process.wait(STOP_SECONDS)
 
-    def get(self, path: str) -> tuple[int, str]:
-        """Ask its HTTP server; status 0 if nobody answers."""
+    def get(self, path: str, port: int = 0) -> tuple[int, str]:
+        """Ask its HTTP server, or another port of it; status 0 if nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refusal:
             with refusal:

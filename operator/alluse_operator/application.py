@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+
+from aiohttp import web
 
 from alluse_operator import server
 from alluse_operator.api import names
@@ -27,7 +29,9 @@ from alluse_operator.cluster.prober import Prober
 from alluse_operator.cluster.recorder import Recorder
 from alluse_operator.cluster.reporter import Reporter
 from alluse_operator.cluster.streams import StreamAges
+from alluse_operator.core.outline import outline
 from alluse_operator.dispatcher import Dispatcher
+from alluse_operator.journal import Journal
 from alluse_operator.metrics import Metrics
 from alluse_operator.reconciler import Reconciler
 from alluse_operator.settings import Settings, operator_version
@@ -63,8 +67,10 @@ class Application:
             clock=self._clock,
         )
         self._ages = StreamAges()
+        self._journal = Journal(metrics=metrics, version=operator_version())
         self._term: _Term | None = None
         self.http_port = 0
+        self.explain_port = 0
 
     @classmethod
     async def run(cls, settings: Settings) -> None:
@@ -91,6 +97,7 @@ class Application:
             refresh=self._refresh_metrics,
         )
         self.http_port = server.port_of(http)
+        explaining = await self._start_explaining()
         log.info(
             "Started",
             extra={
@@ -98,6 +105,7 @@ class Application:
                 "identity": self._settings.identity,
                 "namespaces": list(self._settings.namespaces) or "all",
                 "http_port": self.http_port,
+                "explain_port": self.explain_port,
             },
         )
         election = asyncio.create_task(self._elect(), name="election")
@@ -115,7 +123,26 @@ class Application:
             await asyncio.gather(election, stopping, return_exceptions=True)
             await self._lease.release()
             await http.cleanup()
+            if explaining is not None:
+                await explaining.cleanup()
             log.info("Stopped")
+
+    async def _start_explaining(self) -> web.AppRunner | None:
+        """The operator works without it, too: that a port is taken is no reason to work less."""
+        try:
+            runner = await server.start_explaining(
+                self._settings.explain_port, ring=self._journal.ring, plan=self._plan
+            )
+        except OSError as error:
+            log.warning("The journal is not served: %s", error, extra={"reason": "PortTaken"})
+            return None
+        self.explain_port = server.port_of(runner)
+        return runner
+
+    async def _plan(self, system: str) -> Mapping[str, Any] | None:
+        if self._term is None:
+            raise server.Unavailable("this process does not lead: ask the one that holds the lease")
+        return await self._term.plan(Key(*system.split("/")))
 
     def stop(self) -> None:
         """End `serve` in good order."""
@@ -179,6 +206,7 @@ class Application:
             clock=self._clock,
             metrics=self._metrics,
             ages=self._ages,
+            journal=self._journal,
             take_signals=self.take_signals,
         )
         resigned = asyncio.create_task(self._resigned.wait(), name="wait for the end of the term")
@@ -202,6 +230,7 @@ class _Term:
         clock: Clock,
         metrics: Metrics,
         ages: StreamAges,
+        journal: Journal,
         take_signals: Any,
     ) -> None:
         self._client = client
@@ -224,6 +253,7 @@ class _Term:
             clock=clock,
             defaults=settings.defaults,
             woken=lambda key: self._dispatcher.woken(key),
+            journal=journal,
             deep_checks=settings.deep_checks,
         )
         self._reconciler = reconciler
@@ -273,6 +303,13 @@ class _Term:
         found += [f"cannot list {kind.plural}: {error}" for kind, error in self._observer.errors.items()]
         found += [f"the watch of {path} is silent" for path in self._ages.silent()]
         return found
+
+    async def plan(self, key: Key) -> Mapping[str, Any] | None:
+        """What the next pass over a system would decide, in outline."""
+        if self._observer.synced_at is None:
+            raise server.Unavailable("not everything has been listed yet")
+        found = await self._reconciler.dry_plan(key)
+        return outline(*found) if found is not None else None
 
     def refresh_metrics(self) -> None:
         if self._observer.synced_at is not None:

@@ -4,7 +4,8 @@ content.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import (
     CollectorRegistry,
@@ -17,9 +18,22 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from alluse_operator.api.spec import AlertSeverity, Criticality
 from alluse_operator.api.status import ComponentState
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """What is shown of a system's trouble."""
+
+    criticalities: Mapping[str, Criticality] = field(default_factory=dict)
+    roots: frozenset[str] = frozenset()
+    exhausted: frozenset[str] = frozenset()
+    suspended: bool = False
+    interlocks: Mapping[str, bool] = field(default_factory=dict)
+    alerts: Mapping[AlertSeverity, int] = field(default_factory=dict)
 
 
 class Metrics:
@@ -45,6 +59,36 @@ class Metrics:
             "allusesystem_component_health",
             "1 for the state that a component is in, 0 for the others",
             ["namespace", "system", "component", "state"],
+            registry=self.registry,
+        )
+        self.component_info = Gauge(
+            "allusesystem_component_info",
+            "1 for each component, with what it is",
+            ["namespace", "system", "component", "criticality"],
+            registry=self.registry,
+        )
+        self.component_root = Gauge(
+            "allusesystem_component_root",
+            "1 while a component is not well and is itself the reason, 0 otherwise",
+            ["namespace", "system", "component"],
+            registry=self.registry,
+        )
+        self.component_exhausted = Gauge(
+            "allusesystem_component_exhausted",
+            "1 while recovery of a component has given up for the time being",
+            ["namespace", "system", "component"],
+            registry=self.registry,
+        )
+        self.recovery_suspended = Gauge(
+            "allusesystem_recovery_suspended",
+            "1 while nothing is restarted in a system because its trouble is not its own",
+            ["namespace", "system"],
+            registry=self.registry,
+        )
+        self.interlock_closed = Gauge(
+            "allusesystem_interlock_closed",
+            "1 while an interlock is closed",
+            ["namespace", "system", "interlock"],
             registry=self.registry,
         )
         self.time_to_ready = Gauge(
@@ -139,6 +183,7 @@ class Metrics:
             "allusesystem_alert_queue", "Messages that wait for a sink", ["sink"], registry=self.registry
         )
         self._children: dict[tuple[str, str], dict[str, str]] = {}
+        self._trouble: dict[tuple[str, str], _Trouble] = {}
 
     def request(self, verb: str, status: int, seconds: float) -> None:
         """Note one request to the API server."""
@@ -158,15 +203,64 @@ class Metrics:
                 self.component_health.labels(namespace, system, component, other.value).set(other is state)
             shown[component] = state.value
 
+    def show_trouble(
+        self,
+        namespace: str,
+        system: str,
+        *,
+        criticalities: Mapping[str, Criticality],
+        roots: Collection[str],
+        exhausted: Collection[str],
+        suspended: bool,
+        interlocks: Mapping[str, bool],
+        alerts: Mapping[AlertSeverity, int],
+    ) -> None:
+        """Set what is wrong in a system. `interlocks`: by name, whether it is closed."""
+        now = _Trouble(
+            dict(criticalities),
+            frozenset(roots),
+            frozenset(exhausted),
+            suspended,
+            dict(interlocks),
+            dict(alerts),
+        )
+        before = self._trouble.get((namespace, system), _Trouble())
+        if now == before:
+            return
+        self._trouble[namespace, system] = now
+        for component, criticality in criticalities.items():
+            old = before.criticalities.get(component, criticality)
+            if old is not criticality:
+                self.component_info.remove(namespace, system, component, old.value)
+            self.component_info.labels(namespace, system, component, criticality.value).set(1)
+            self.component_root.labels(namespace, system, component).set(component in roots)
+            self.component_exhausted.labels(namespace, system, component).set(component in exhausted)
+        self.recovery_suspended.labels(namespace, system).set(suspended)
+        for interlock in before.interlocks.keys() - interlocks.keys():
+            self.interlock_closed.remove(namespace, system, interlock)
+        for interlock, closed in interlocks.items():
+            self.interlock_closed.labels(namespace, system, interlock).set(closed)
+        for severity in AlertSeverity:
+            self.alerts.labels(namespace, system, severity.value).set(alerts.get(severity, 0))
+
     def forget_system(self, namespace: str, system: str) -> None:
         """Remove every series of a system that is gone."""
         for component in self._children.pop((namespace, system), {}):
             self._forget_component(namespace, system, component)
-        self.time_to_ready.remove_by_labels({"namespace": namespace, "system": system})
+        self._trouble.pop((namespace, system), None)
+        for metric in (self.time_to_ready, self.recovery_suspended, self.interlock_closed, self.alerts):
+            metric.remove_by_labels({"namespace": namespace, "system": system})
 
     def _forget_component(self, namespace: str, system: str, component: str) -> None:
         labels = {"namespace": namespace, "system": system, "component": component}
-        for metric in (self.component_health, self.component_time_to_ready, self.recoveries):
+        for metric in (
+            self.component_health,
+            self.component_info,
+            self.component_root,
+            self.component_exhausted,
+            self.component_time_to_ready,
+            self.recoveries,
+        ):
             metric.remove_by_labels(labels)
 
     def render(self) -> bytes:

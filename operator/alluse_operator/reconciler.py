@@ -21,7 +21,8 @@ from alluse_operator.cluster.observer import FOREIGN_ASKED_EVERY, Observer
 from alluse_operator.cluster.prober import LONGEST_TIMEOUT, Prober, Target
 from alluse_operator.cluster.reporter import Published, Reporter
 from alluse_operator.core.desired import Defaults, Identity, System
-from alluse_operator.core.objects import ComponentObjects
+from alluse_operator.core.objects import ComponentObjects, Object
+from alluse_operator.core.observation import Observation
 from alluse_operator.core.observed import ResourceView, Snapshot
 from alluse_operator.core.plan import Mode, Plan
 from alluse_operator.core.planner import make_plan
@@ -29,13 +30,23 @@ from alluse_operator.core.reading import read_resource
 from alluse_operator.core.report import make_report
 from alluse_operator.core.resolve import resolve
 from alluse_operator.dispatcher import Next
+from alluse_operator.journal import Journal
 from alluse_operator.resources.build import build_all
 
 #: How the API server refuses to make something in a namespace that is going away.
 NAMESPACE_TERMINATES = "because it is being terminated"
-#: States in which nothing is under way: while every component is in one of them, the cluster is listed
-#: seldom.
-SETTLED = frozenset({ComponentState.HEALTHY, ComponentState.COMPLETED, ComponentState.DISABLED})
+#: States that last until something happens. While every component is in one of them, nothing is under way,
+#: and the cluster may be listed more seldom. Others pass by themselves, or are to be ended by a recovery.
+LASTING = frozenset(
+    {
+        ComponentState.HEALTHY,
+        ComponentState.DEGRADED,
+        ComponentState.COMPLETED,
+        ComponentState.FAILED,
+        ComponentState.STOPPED,
+        ComponentState.DISABLED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,7 @@ class Reconciler:
         clock: Clock,
         defaults: Defaults,
         woken: Callable[[Key], bool],
+        journal: Journal,
         deep_checks: bool = True,
     ) -> None:
         self._mirror = mirror
@@ -79,6 +91,7 @@ class Reconciler:
         self._clock = clock
         self._defaults = defaults
         self._woken = woken
+        self._journal = journal
         self._deep_checks = deep_checks
         self._wanted: dict[Key, _Wanted] = {}
         self._unsettled: set[Key] = set()
@@ -88,9 +101,9 @@ class Reconciler:
         if resource is None:
             return self._forget(key)
         wanted = self._resolve(key, read_resource(resource))
-        probes = self._prober.readings(key).values()
-        snapshot = await self._observer.snapshot(key, resource, probes, wanted.foreign)
-        plan = make_plan(wanted.system, wanted.built, snapshot, self._clock.now())
+        seen = await self._observe(key, resource, wanted)
+        snapshot, now = seen.read(), self._clock.now()
+        plan = make_plan(wanted.system, wanted.built, snapshot, now)
         self._prober.aim(key, targets(plan, snapshot) if self._deep_checks else ())
         applied = await self._applier.apply(key, plan, lambda: self._woken(key))
         if any(outcome.error and NAMESPACE_TERMINATES in outcome.error for outcome in applied.outcomes):
@@ -98,7 +111,21 @@ class Reconciler:
         report = make_report(snapshot, plan, applied.outcomes, self._clock.now())
         published = await self._reporter.publish(key, resource, report)
         self._note_unrest(key, plan)
+        self._journal.note(key, seen, self._defaults, plan, now)
         return self._next(wanted, plan, applied, published)
+
+    async def dry_plan(self, key: Key) -> tuple[Plan, datetime] | None:
+        """What a pass would decide now, and when now is; nothing is written. None: no such system."""
+        resource = self._mirror.system(key)
+        if resource is None:
+            return None
+        wanted = self._resolve(key, read_resource(resource))
+        snapshot, now = (await self._observe(key, resource, wanted)).read(), self._clock.now()
+        return make_plan(wanted.system, wanted.built, snapshot, now), now
+
+    async def _observe(self, key: Key, resource: Object, wanted: _Wanted) -> Observation:
+        probes = self._prober.readings(key).values()
+        return await self._observer.observe(key, resource, probes, wanted.foreign)
 
     def busy(self) -> bool:
         """Whether any system is on its way to somewhere."""
@@ -135,11 +162,7 @@ class Reconciler:
         return Next(at=min(times, default=None), failed=failed)
 
     def _note_unrest(self, key: Key, plan: Plan) -> None:
-        settled = plan.mode is Mode.INVALID or (
-            plan.mode is Mode.RUN
-            and all(component.assessment.state in SETTLED for component in plan.components.values())
-        )
-        (self._unsettled.discard if settled else self._unsettled.add)(key)
+        (self._unsettled.discard if settled(plan) else self._unsettled.add)(key)
 
     def _forget(self, key: Key) -> Next:
         """The system is gone: nothing of it stays in this process."""
@@ -148,8 +171,17 @@ class Reconciler:
         self._prober.aim(key, ())
         self._applier.forget(key)
         self._observer.forget(key)
+        self._journal.forget(key)
         self._reporter.forget(key, wanted.identity.uid if wanted is not None else "")
         return Next(gone=True)
+
+
+def settled(plan: Plan) -> bool:
+    """Whether nothing is under way in a system: it stays as it is until something happens."""
+    return plan.mode is Mode.INVALID or (
+        plan.mode is Mode.RUN
+        and all(component.assessment.state in LASTING for component in plan.components.values())
+    )
 
 
 def targets(plan: Plan, snapshot: Snapshot) -> list[Target]:

@@ -3,15 +3,22 @@
 It runs on the same event loop as everything else, so `/livez` answers only while that loop turns: a frozen
 process does not answer, and the kubelet restarts it. What would not be mended by a restart (the API server
 is away, a right is missing) shows in `/readyz`, never in `/livez`.
+
+A second server, on the loopback address alone, explains decisions. Who may forward a port of the operator's
+Pod may read them; nobody else can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
+from alluse_operator.core.journal import Ring
 from alluse_operator.metrics import CONTENT_TYPE, Metrics
+
+LOOPBACK = "127.0.0.1"
 
 
 async def start(
@@ -44,6 +51,58 @@ async def start(
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     return runner
+
+
+class Unavailable(Exception):  # noqa: N818 - an answer, not a mistake
+    """This process cannot say: it does not lead, or does not know enough yet."""
+
+
+async def start_explaining(
+    port: int, *, ring: Ring, plan: Callable[[str], Awaitable[Mapping[str, Any] | None]]
+) -> web.AppRunner:
+    """Serve the journal and plans on 127.0.0.1. `plan` takes `namespace/name`; None: there is no such system,
+    and `Unavailable` where it cannot be said. Raises OSError when the port is taken.
+    """
+
+    async def list_records(request: web.Request) -> web.Response:
+        return web.json_response({"records": list(ring.summaries(request.query.get("system", "")))})
+
+    async def show_record(request: web.Request) -> web.Response:
+        record = ring.get(request.match_info["id"])
+        if record is None:
+            return _refuse(404, "no such record: it was never made, or newer ones have taken its place")
+        return web.json_response(record)
+
+    async def show_plan(request: web.Request) -> web.Response:
+        system = request.query.get("system", "")
+        if system.count("/") != 1:
+            return _refuse(400, "say which system: ?system=NAMESPACE/NAME")
+        try:
+            found = await plan(system)
+        except Unavailable as error:
+            return _refuse(503, str(error))
+        return web.json_response(found) if found is not None else _refuse(404, f"no system {system} is known")
+
+    application = web.Application()
+    application.add_routes(
+        [
+            web.get("/journal", list_records),
+            web.get("/journal/{id}", show_record),
+            web.get("/plan", show_plan),
+        ]
+    )
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, LOOPBACK, port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner
+
+
+def _refuse(status: int, detail: str) -> web.Response:
+    return web.json_response({"detail": detail}, status=status)
 
 
 def port_of(runner: web.AppRunner) -> int:

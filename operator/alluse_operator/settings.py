@@ -13,6 +13,7 @@ from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from alluse_operator.cluster.alerting.configuration import SinkSettings, load
 from alluse_operator.cluster.leases import LeaseTimes
 from alluse_operator.core.desired import Defaults
 from alluse_operator.errors import SettingsError
@@ -75,6 +76,8 @@ class Settings:
     deep_checks: bool = True
     http_host: str = EVERYWHERE
     http_port: int = 8080
+    explain_port: int = 8081
+    """Port of the journal, on the loopback address alone."""
     log_level: str = "info"
     log_format: str = "json"
     leader_election: bool = True
@@ -82,6 +85,8 @@ class Settings:
     lease_name: str = "allusesystem-operator"
     lease: LeaseTimes = field(default_factory=LeaseTimes)
     identity: str = "local"
+    alert_sinks: tuple[SinkSettings, ...] = ()
+    """Beside those that are built in."""
 
     @property
     def defaults(self) -> Defaults:
@@ -121,8 +126,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
             "lease times: needed is 0 < --lease-retry-seconds < --lease-renew-seconds < "
             "--lease-duration-seconds"
         )
-    if not 0 <= given.http_port <= 65535:
-        raise SettingsError(f"--http-port: {given.http_port} is not a port (0 takes any free one)")
+    for flag, port in (("--http-port", given.http_port), ("--explain-port", given.explain_port)):
+        if not 0 <= port <= 65535:
+            raise SettingsError(f"{flag}: {port} is not a port (0 takes any free one)")
     host = environment.get(PREFIX + "POD_NAME") or socket.gethostname()
     return Settings(
         namespaces=namespaces,
@@ -134,6 +140,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
         or (given.deep_checks == "auto" and "KUBERNETES_SERVICE_HOST" in environment),
         http_host=given.http_host,
         http_port=given.http_port,
+        explain_port=given.explain_port,
         log_level=given.log_level,
         log_format=given.log_format,
         leader_election=given.leader_election == "true",
@@ -141,6 +148,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
         lease_name=given.lease_name,
         lease=times,
         identity=f"{host}_{uuid.uuid4().hex[:8]}",
+        alert_sinks=load(Path(given.alert_sinks)) if given.alert_sinks else (),
     )
 
 
@@ -193,6 +201,15 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "ask the components' pods about their health, by their own addresses; auto: only where the operator "
         "runs in a cluster, because from elsewhere pods cannot be reached",
         choices=CHOICES["deep_checks"],
+    )
+
+    add(
+        what,
+        "--alert-sinks",
+        "ALERT_SINKS",
+        "",
+        "JSON file of the sinks that alerts can be routed to, beside `log` and `event`",
+        metavar="FILE",
     )
 
     reach = parser.add_argument_group("the cluster and the one leader")
@@ -252,6 +269,15 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="ADDRESS",
     )
     add(seen, "--http-port", "HTTP_PORT", "8080", "port of these", type=int, metavar="N")
+    add(
+        seen,
+        "--explain-port",
+        "EXPLAIN_PORT",
+        "8081",
+        "port of /journal and /plan, on 127.0.0.1 alone",
+        type=int,
+        metavar="N",
+    )
     add(
         seen,
         "--log-level",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import collections
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,10 +21,13 @@ import specs
 from alluse_operator.cluster.kinds import DEPLOYMENT, POD, SERVICE
 from apiserver import ApiServer
 from fault_proxy import FaultProxy
-from operators import OperatorProcess
+from operators import ROOT, OperatorProcess
+from sickness import pods_of, sicken
 from simulated import simulated_plane
 from watching import Watcher
 
+#: Value of a Secret, which must turn up nowhere.
+PLANTED = "planted-7d1c0f5e"
 Start = Callable[[], tuple[OperatorProcess, int]]
 
 
@@ -97,6 +104,45 @@ def test_a_frozen_leader_writes_nothing_after_another_has_taken_over(
     assert late == []
     assert [r for r in proxy.seen if r.line == second_line and r.write]
     made_once(proxy)
+
+
+def test_a_decision_can_be_made_again_from_its_record(watcher: Watcher, start: Start) -> None:
+    """What a running operator has decided comes out of its journal whole, and without any secret."""
+    secret = {"metadata": {"name": "planted"}, "stringData": {"password": PLANTED}}
+    assert watcher.api.request("POST", f"/api/v1/namespaces/{watcher.namespace}/secrets", secret).ok
+    operator, _ = start()
+    operator.wait_until_leading()
+    spec = specs.chain("first", "second")
+    reference = {"name": "planted", "key": "password"}
+    spec["components"][1]["env"] = [{"name": "PASSWORD", "secretKeyRef": reference}]
+    watcher.create(spec)
+    watcher.until_ready()
+    sick = sicken(watcher, "second")
+    watcher.until(lambda: sick not in pods_of(watcher, "second"), "it is restarted")
+    watcher.until_ready()
+
+    def ask(path: str) -> str:
+        status, text = operator.get(path, operator.explain_port)
+        assert status == 200, text
+        return text
+
+    system = f"{watcher.namespace}/{watcher.name}"
+    listed = json.loads(ask(f"/journal?system={system}"))["records"]
+    [restart] = [record for record in listed if "RestartPod of second" in record["why"]]
+    text = ask(f"/journal/{restart['id']}")
+    again = subprocess.run(
+        [sys.executable, "-m", "alluse_operator.replay", "-"],
+        input=text, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'components'}"},
+    )  # fmt: skip
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith(f"Same: {restart['digest']}")
+    plan = json.loads(ask(f"/plan?system={system}"))
+    assert (plan["mode"], plan["actions"]) == ("Run", [])
+    records = [ask(f"/journal/{record['id']}") for record in listed]
+    for place in (*records, json.dumps(plan), operator.log.read_text(), operator.get("/metrics")[1]):
+        assert PLANTED not in place
+        assert base64.b64encode(PLANTED.encode()).decode() not in place
 
 
 @pytest.fixture

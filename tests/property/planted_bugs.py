@@ -1,4 +1,4 @@
-"""Proof that the tests of the core bite: each of these bugs is planted in a copy, and a named test must fail.
+"""Proof that the tests bite: each of these bugs is planted in a copy, and a named test must fail.
 
 `python tests/property/planted_bugs.py [--only WORD] [--jobs N]` prints one line a bug and fails if one survives,
 or if a bug no longer fits the source (then the source has changed: plant it again).
@@ -23,6 +23,8 @@ MACHINE = "tests/property/test_cluster_machine.py::TestCluster"
 PLAN = "tests/property/test_plan.py"
 RECOVERY = "tests/property/test_recovery.py"
 UNIT = "tests/unit/core"
+SHELL = "tests/unit/shell"
+APPLIER = "../cluster/applier.py"
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,84 @@ BUGS = (
         "            and reading.failures >= self.component.health.unhealthy_after",
         "            and reading.failures >= 1",
         UNIT,
+    ),
+    # -- in the shell around the core --
+    Bug(
+        "a deed without its record",
+        APPLIER,
+        "        if not action.resume:\n            record",
+        "        if False:\n            record",
+        f"{SHELL}/test_applier.py",
+    ),
+    Bug(
+        "the pod that has taken the sick one's name is evicted",
+        "../cluster/client.py",
+        '        options: dict[str, Any] = {"preconditions": {"uid": uid}}',
+        "        options: dict[str, Any] = {}",
+        f"{SHELL}/test_client.py",
+    ),
+    Bug(
+        "a record takes away what recovery has put into the pod template",
+        APPLIER,
+        "            if action.template:",
+        "            if False:",
+        f"{SHELL}/test_applier.py",
+    ),
+    Bug(
+        "a write is tried again for ever",
+        APPLIER,
+        "                if not error.transient or attempt >= self._retries.attempts:",
+        "                if not error.transient:",
+        f"{SHELL}/test_applier.py",
+    ),
+    Bug(
+        "the answer to a write is not learnt from",
+        APPLIER,
+        "        if self._mirror.wrote(kind, answer):",
+        "        if False:",
+        f"{SHELL}/test_applier.py",
+    ),
+    Bug(
+        "an operator that no longer leads writes on",
+        APPLIER,
+        "            if not self._leading():",
+        "            if False:",
+        f"{SHELL}/test_applier.py",
+    ),
+    Bug(
+        "a healthy revision is given up without being kept",
+        APPLIER,
+        "if _is_workload(one) and one.component in unkept]:",
+        "if False]:",
+        f"{SHELL}/test_applier.py",
+    ),
+    Bug(
+        "what arrives late takes the place of what is newer",
+        "../cluster/mirror.py",
+        "(known is not None and _identity(known)[1] >= version):",
+        "(known is not None and _identity(known)[1] == version):",
+        f"{SHELL}/test_mirror.py",
+    ),
+    Bug(
+        "each heartbeat of a node wakes those on it",
+        "../cluster/nodes.py",
+        "        return known is not None and known[1].ready != view.ready",
+        "        return known is not None",
+        f"{SHELL}/test_mirror.py",
+    ),
+    Bug(
+        "a deep check follows wherever a component sends it",
+        "../cluster/prober.py",
+        "allow_redirects=False",
+        "allow_redirects=True",
+        f"{SHELL}/test_prober.py",
+    ),
+    Bug(
+        "the journal grows for ever",
+        "journal.py",
+        "while len(self._kept) > self._most_records or self.size > self._most_bytes:",
+        "while len(self._kept) > self._most_records:",
+        f"{SHELL}/test_journal.py",
     ),
 )
 

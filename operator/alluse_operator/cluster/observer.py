@@ -1,9 +1,9 @@
-"""Keeps the mirror true, and makes a snapshot of it for a pass.
+"""Keeps the mirror true, and looks at it for a pass.
 
 Watches bring changes within milliseconds, but they can miss some, and nobody would ever know. So everything
-is listed again and again, whole and for all systems at once: often while something is under way, seldom at
-rest. A pass that finds the mirror older than `TRUSTED_FOR` must not act on it: the snapshot says how old it
-is.
+is listed again and again, whole and for all systems at once: often while something is under way, and at
+rest as often as that is cheap. A pass that finds the mirror older than `TRUSTED_FOR` must not act on it: the
+snapshot says how old it is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,8 +32,8 @@ from alluse_operator.cluster.kinds import (
 )
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.core.objects import CHILD_KINDS, Object
-from alluse_operator.core.observed import ProbeReading, Snapshot
-from alluse_operator.core.reading import read_snapshot
+from alluse_operator.core.observation import Observation
+from alluse_operator.core.observed import ProbeReading
 from alluse_operator.errors import ApiError
 from alluse_operator.metrics import Metrics
 
@@ -55,10 +56,22 @@ FOREIGN_ASKED_EVERY = timedelta(seconds=5)
 class Rhythm:
     """How often everything is listed."""
 
-    at_rest: timedelta = timedelta(seconds=30)
-    busy: timedelta = timedelta(seconds=10)
+    shortest: timedelta = timedelta(seconds=10)
+    """While something is under way, and at rest where listing is cheap: a watch that is stalled hides a
+    change for no longer."""
+    longest: timedelta = timedelta(seconds=30)
+    share: float = 0.01
+    """Of the time at rest may go into listing: where there is much to list it is done more seldom."""
     retry: timedelta = timedelta(seconds=1)
     retry_max: timedelta = timedelta(seconds=5)
+
+    def pause(self, *, busy: bool, took: timedelta, failures: int = 0) -> timedelta:
+        """From the end of one listing, which took so long, to the next, after so many failures in a row."""
+        if failures:
+            return min(self.retry * 2.0 ** min(failures - 1, 8), self.retry_max)
+        if busy:
+            return self.shortest
+        return min(max(took / self.share, self.shortest), self.longest)
 
 
 @dataclass(slots=True)
@@ -137,20 +150,23 @@ class Observer:
         while True:
             self._wanted.clear()
             was_missing = set(self._missing)
+            began = _now()
             changed(await self.resync())
             if was_missing - self._missing:
                 appeared()
             failures = failures + 1 if self.errors else 0
-            pause = self._pause(busy(), failures)
-            started = _now()
-            while _now() - started < pause and not self._wanted.is_set():
+            ended = _now()
+            took = timedelta(seconds=ended - began)
+            jitter = random.uniform(0.8, 1.0)  # noqa: S311 - spreads load
+            while not self._wanted.is_set():
                 # Something may get under way in mid-pause: then the shorter one counts.
-                step = min(1.0, max(pause - (_now() - started), 0.01))
-                try:
-                    async with asyncio.timeout(step):
+                pause = self._rhythm.pause(busy=busy(), took=took, failures=failures) * jitter
+                left = pause.total_seconds() - (_now() - ended)
+                if left <= 0:
+                    break
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(max(left, 0.01), 1.0)):
                         await self._wanted.wait()
-                except TimeoutError:
-                    pause = min(pause, self._pause(busy(), failures))
 
     async def resync(self) -> set[Key]:
         """List every kind once; answers the systems whose objects differ from what was known."""
@@ -170,24 +186,24 @@ class Observer:
             self._metrics.mirror_age.set(self.age.total_seconds())
         return changed
 
-    async def snapshot(
+    async def observe(
         self, key: Key, resource: Object, probes: Iterable[ProbeReading], foreign: Iterable[str] = ()
-    ) -> Snapshot:
+    ) -> Observation:
         """What is known of one system now. `foreign`: names of workloads that somebody else runs and that the
         system only observes; they bear no label of ours, so they are asked for one by one, now and then."""
         children = list(self._mirror.children(key))
         others = [obj for name in foreign for obj in await self._foreign_workloads(key.namespace, name)]
-        return read_snapshot(
+        return Observation(
             resource,
-            [*(child for child in children if child["kind"] in CHILD_KINDS), *others],
-            [child for child in children if child["kind"] == POD.name],
-            probes,
+            (*(child for child in children if child["kind"] in CHILD_KINDS), *others),
+            tuple(child for child in children if child["kind"] == POD.name),
+            tuple(probes),
             self.synced_at or datetime.fromtimestamp(0, self._clock.now().tzinfo),
             TRUSTED_FOR,
             namespace_terminating=await self._namespace_terminates(key, resource),
-            refusals=self._mirror.refusals(key),
-            nodes=self._mirror.nodes.known(),
-            slices=[child for child in children if child["kind"] == ENDPOINT_SLICE.name],
+            refusals=tuple(self._mirror.refusals(key)),
+            nodes=tuple(self._mirror.nodes.known()),
+            slices=tuple(child for child in children if child["kind"] == ENDPOINT_SLICE.name),
         )
 
     def namespace_terminates(self, namespace: str) -> None:
@@ -200,17 +216,6 @@ class Observer:
             del self._foreign[place]
         if all(other.namespace != key.namespace for other in self._mirror.systems()):
             self._namespaces.pop(key.namespace, None)
-
-    def _pause(self, busy: bool, failures: int) -> float:
-        if failures:
-            nominal = min(
-                self._rhythm.retry.total_seconds() * 2.0 ** min(failures - 1, 8),
-                self._rhythm.retry_max.total_seconds(),
-            )
-            return nominal * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load
-        if busy:
-            return self._rhythm.busy.total_seconds() * random.uniform(0.8, 1.0)  # noqa: S311
-        return self._rhythm.at_rest.total_seconds() * random.uniform(1.0, 1.1)  # noqa: S311
 
     async def _list(self, kind: Kind) -> set[Key]:
         asked_at = self._clock.now()

@@ -12,9 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from alluse_operator.api.conditions import Reason
 from alluse_operator.api.errors import FieldError
 from alluse_operator.api.spec import Criticality, DependencyCondition
-from alluse_operator.api.status import ComponentState
+from alluse_operator.api.status import ActionType, ComponentState
 from alluse_operator.core.desired import Identity, System
 from alluse_operator.core.history import Attempt, Debt
 from alluse_operator.core.objects import Object, Ref, ref_of
@@ -218,6 +219,10 @@ class Recovery:
     next_action_at: datetime | None = None
     clean_at: datetime | None = None
     """When the record of a component without trouble becomes clean."""
+    rung: ActionType | None = None
+    """The step of the ladder that it is on; None: on none."""
+    next: ActionType | None = None
+    """What is done at `next_action_at`, if nothing changes until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,9 @@ class ComponentPlan:
     skipped: tuple[Wait, ...] = ()
     """Preferred edges that are given up in this very start."""
     recovery: Recovery = field(default_factory=Recovery)
+    causes: tuple[str, ...] = ()
+    """Where its trouble comes from: components at the root, `Node/<name>`, `Infrastructure`. Empty: it has
+    none, or is itself the root."""
     revision: str = ""
     """The wanted one."""
     start_seconds: int | None = None
@@ -251,6 +259,15 @@ class ComponentPlan:
             and self.assessment.current
             and not self.removed
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Recovery holds still, because the trouble is not the components' own."""
+
+    reason: Reason
+    message: str
+    since: datetime
 
 
 class Mode(StrEnum):
@@ -298,3 +315,5 @@ class Plan:
     """The resolved system, where the spec is valid."""
     spec_errors: tuple[FieldError, ...] = ()
     teardown: Teardown | None = None
+    suspension: Suspension | None = None
+    """Set while recovery holds still, for all of the system or for the components on lost nodes."""
