@@ -16,7 +16,7 @@ from typing import Any
 from alluse_operator.api import names
 from alluse_operator.api.errors import InvalidSpec
 from alluse_operator.api.spec import ComponentType
-from alluse_operator.core import history
+from alluse_operator.core import history, overlay
 from alluse_operator.core.desired import System
 from alluse_operator.core.objects import Ref, owner_uids, ref_of
 from alluse_operator.core.observed import ProbeOutcome, ProbeReading, Snapshot
@@ -202,6 +202,9 @@ class ModelCluster:
         kept = live["metadata"].get("annotations", {}).get(names.RECOVERY_ANNOTATION)
         if kept:
             meta.setdefault("annotations", {})[names.RECOVERY_ANNOTATION] = kept
+        overlaid = overlay.carried(live)
+        if overlaid:
+            _lay_over(merged, overlaid)
         meta["resourceVersion"] = self._next()
         if merged.get("spec") != live.get("spec"):
             meta["generation"] += 1
@@ -258,7 +261,13 @@ class ModelCluster:
                 action.history, action.debts
             )
             workload["metadata"]["resourceVersion"] = self._next()
-            if killed:
+            # What its manager no longer names is taken away.
+            before = overlay.carried(workload)
+            _lay_over(workload, action.template)
+            if action.template != before:
+                workload["metadata"]["generation"] += 1
+                self.reached["rolled out"] += 1
+            if killed and action.evict:
                 self.reached["killed between record and eviction"] += 1
                 return "the operator was killed"
         for target in action.evict:
@@ -327,8 +336,9 @@ class ModelCluster:
         wanted = obj["spec"]["template"]["metadata"]["labels"][names.REVISION_LABEL]
         count = obj["spec"].get("replicas", 1)
         alive = [pod for pod in self._pods_of(ref) if pod.deleting is None]
-        current = [pod for pod in alive if pod.revision == wanted]
-        old = [pod for pod in alive if pod.revision != wanted]
+        restarted = _restarted_at(obj["spec"]["template"])
+        current = [p for p in alive if p.revision == wanted and _restarted_at(p.template) == restarted]
+        old = [pod for pod in alive if pod not in current]
         if ref.kind == "StatefulSet":
             # It makes room only by removing a *ready* pod, and makes no second pod of the same ordinal.
             if old and all(pod.ready for pod in old):
@@ -470,6 +480,20 @@ class ModelCluster:
             self.holds(name, "Completed" if c.kind is ComponentType.JOB else "Healthy")
             for name, c in self.system.components.items()
         )
+
+
+def _lay_over(workload: dict[str, Any], part: Mapping[str, Any]) -> None:
+    """Put the recovery manager's part into the pod template, in place of what it had there."""
+    template = copy.deepcopy(workload["spec"]["template"])
+    template["metadata"].setdefault("annotations", {}).pop(names.RESTARTED_AT_ANNOTATION, None)
+    template["metadata"]["annotations"].update(part.get("metadata", {}).get("annotations", {}))
+    template["spec"].pop("affinity", None)
+    template["spec"].update(part.get("spec", {}))
+    workload["spec"]["template"] = template
+
+
+def _restarted_at(template: Mapping[str, Any]) -> str:
+    return str(template["metadata"].get("annotations", {}).get(names.RESTARTED_AT_ANNOTATION, ""))
 
 
 def _raw_pod(pod: Pod, system: System) -> dict[str, Any]:

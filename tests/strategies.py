@@ -12,15 +12,18 @@ from alluse_operator.api.spec import (
     Criticality,
     DependencyCondition,
     OnDeadline,
+    RecoveryAction,
     Requirement,
     TeardownOrder,
 )
+from alluse_operator.api.status import ActionType
 from alluse_operator.core.desired import (
     Component,
     Dependency,
     Health,
     Identity,
     RecoveryPolicy,
+    Rung,
     Startup,
     Storage,
     System,
@@ -30,6 +33,8 @@ from alluse_operator.core.history import Attempt
 from builders import T0
 from desired_values import make_component, make_system
 
+#: What the operator itself does; it leaves no record of a safe state.
+_DEEDS = frozenset(action.value for action in RecoveryAction) - {"SafeState"} | {"RestartOnRecovery"}
 NAMES = ("config", "logger", "monitor", "analyzer", "sizer", "agent")
 
 
@@ -42,6 +47,21 @@ def moments(low: int = 0, high: int = 2000) -> st.SearchStrategy[datetime]:
     return st.integers(low * 1000, high * 1000).map(lambda ms: T0 + timedelta(milliseconds=ms))
 
 
+#: Ladders of any order and length; the safe state, where it is, at the end.
+ladders = st.builds(
+    lambda steps, counts, ends: (
+        *(Rung(action, count) for action, count in zip(steps, counts, strict=False)),
+        *((Rung(RecoveryAction.SAFE_STATE),) if ends else ()),
+    ),
+    st.permutations([action for action in RecoveryAction if action is not RecoveryAction.SAFE_STATE]),
+    st.lists(st.integers(1, 3), min_size=1, max_size=5),
+    st.booleans(),
+)
+#: The steps that can be taken: a restart of the pod always can.
+possible_steps = st.sets(st.sampled_from(RecoveryAction)).map(
+    lambda found: frozenset({*found, RecoveryAction.RESTART_POD} - {RecoveryAction.SAFE_STATE})
+)
+
 #: Small numbers, so that budgets and windows are really reached.
 policies = st.builds(
     RecoveryPolicy,
@@ -53,6 +73,8 @@ policies = st.builds(
     max_concurrent=st.integers(1, 2),
     reset_after=seconds(10, 60),
     retry_exhausted_every=seconds(60, 90),
+    min_healthy_percent=st.sampled_from((0, 0, 50)),
+    ladder=st.one_of(st.just(RecoveryPolicy().ladder), ladders),
 )
 
 
@@ -65,6 +87,11 @@ def attempts_at(times: st.SearchStrategy[datetime]) -> st.SearchStrategy[Attempt
         number=st.integers(1, 6),
         generation=st.integers(1, 2),
         after_exhaustion=st.booleans(),
+        action=st.sampled_from(
+            (ActionType.RESTART_POD, ActionType.RESTART_POD, *(a for a in ActionType if a.value in _DEEDS))
+        ),
+        targets=st.sampled_from(((), (), ("pod-a",), ("pod-d", "pod-e"))),
+        note=st.sampled_from(("", "node-1")),
     )
 
 

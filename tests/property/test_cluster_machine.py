@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from alluse_operator.api import names
 from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import ComponentType, Requirement
-from alluse_operator.core import history, recovery
+from alluse_operator.core import history, ladder
 from alluse_operator.core.desired import Dependency, RecoveryPolicy, System
 from alluse_operator.core.objects import WORKLOAD_KINDS, Ref, annotations
 from alluse_operator.core.plan import Apply, ApplyReason, Delete, Mode, Recover, RemoveFinalizer
@@ -375,7 +375,7 @@ class ClusterMachine(RuleBasedStateMachine):
             window = [a for a in same if attempt.at - policy.window < a.at <= attempt.at]
             assert len(window) <= policy.max_actions
         if len(same) > 1 and same[-1].number > 1:
-            assert same[-1].at - same[-2].at >= recovery.pause(policy, same[-2].number)
+            assert same[-1].at - same[-2].at >= ladder.jittered(policy, same[-2].number, action.workload_uid)
         if action.attempt.after_exhaustion:
             REACHED["tried after exhaustion"] += 1
             assert same[-1].at - same[-2].at >= policy.retry_exhausted_every

@@ -233,6 +233,8 @@ class ResourceView:
     finalizers: tuple[str, ...] = ()
     spec: Object = field(default_factory=dict)
     status: PreviousStatus = field(default_factory=PreviousStatus)
+    retry: str = ""
+    """Annotation `alluse.io/retry`, unparsed."""
 
 
 @dataclass(frozen=True, slots=True)

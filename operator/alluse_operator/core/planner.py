@@ -8,7 +8,8 @@ The rules, in the order in which they speak:
 4. A workload that is missing, or of another revision, passes the start gate (`gate`), providers first, at
    most `maxParallel` at a time. Whatever else differs on a workload is put right at once.
 5. Components that are no longer wanted go in reverse order (`removal`).
-6. Unhealthy components that a restart may help are restarted, roots only, within the budget (`recovery`).
+6. Of the sick components that an action may help the roots are treated, step by step, within the budget
+   (`rescue`).
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from alluse_operator.core.plan import (
 )
 from alluse_operator.core.reading import parse_time
 from alluse_operator.core.rescue import rescue
+from alluse_operator.core.retry import parse_retry
 from alluse_operator.core.sight import Sight, see
 from alluse_operator.core.teardown import plan_teardown
 
@@ -119,7 +121,7 @@ class _Pass:
         for name, objects in self.built.items():
             self._component(self.sights[name], objects)
         self._remove()
-        rescued = rescue(self.system, self.sights, self.plans, self.now)
+        rescued = rescue(self.system, self.sights, self.plans, self.snapshot, self.now)
         self.plans.update(rescued.components)
         actions = (*self.actions, *self.workload_actions, *rescued.actions)
         return Plan(
@@ -129,6 +131,7 @@ class _Pass:
             components=self.plans,
             requeue_at=self._requeue_at(),
             system=self.system,
+            suspension=rescued.suspension,
         )
 
     def _finalizer(self) -> None:
@@ -333,6 +336,8 @@ class _Pass:
             moments.append(plan.assessment.recheck_at)
             moments.extend((plan.recovery.next_action_at, plan.recovery.clean_at))
             moments.extend(wait.deadline for wait in plan.waits)
+        retry = parse_retry(self.snapshot.resource.retry)
+        moments.append(retry.at if retry is not None else None)
         return min((m for m in moments if m is not None and m > self.now), default=None)
 
 

@@ -12,6 +12,7 @@ from alluse_operator.api.names import (
     COMPONENT_LABEL,
     DEPENDS_ON_ANNOTATION,
     RECOVERY_ANNOTATION,
+    RETRY_ANNOTATION,
     REVISION_ANNOTATION,
     REVISION_LABEL,
     SYSTEM_LABEL,
@@ -117,6 +118,7 @@ def read_resource(resource: Object) -> ResourceView:
         finalizers=tuple(str(name) for name in meta.get("finalizers") or ()),
         spec=mapping_at(resource, "spec"),
         status=_previous_status(mapping_at(resource, "status")),
+        retry=str(annotations(resource).get(RETRY_ANNOTATION, "")),
     )
 
 

@@ -14,7 +14,7 @@ from alluse_operator.api.names import ISOLATED_LABEL, object_name
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core import history
 from alluse_operator.core.desired import Component, System
-from alluse_operator.core.history import Attempt
+from alluse_operator.core.history import Attempt, Debt
 from alluse_operator.core.objects import WORKLOAD_KINDS, ComponentObjects, Ref, mapping_at, ref_of
 from alluse_operator.core.observed import (
     ContainerExit,
@@ -139,6 +139,11 @@ class Sight:
     @cached_property
     def attempts(self) -> tuple[Attempt, ...]:
         return history.parse(self.workload.recovery) if self.workload is not None else ()
+
+    @cached_property
+    def debts(self) -> tuple[Debt, ...]:
+        """Restarts that are owed to it."""
+        return history.parse_debts(self.workload.recovery) if self.workload is not None else ()
 
     @cached_property
     def under_recovery(self) -> bool:
