@@ -11,7 +11,6 @@ No request is retried here: whoever asks knows what a retry means.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import ssl
@@ -19,12 +18,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
+from yarl import URL
 
 from alluse_operator.cluster.kinds import Kind
 from alluse_operator.errors import ApiError, ApiUnreachable, SettingsError
@@ -38,6 +39,10 @@ RequestObserver = Callable[[str, int, float], None]
 
 REQUEST_SECONDS = 15.0
 CONNECT_SECONDS = 5.0
+#: Connections that may be open at once, and for how long an idle one is kept: longer than the pause between
+#: two listings at rest, so that a change finds some of them open.
+CONNECTIONS = 32
+KEPT_SECONDS = 75.0
 PAGE = 500
 
 APPLY = "application/apply-patch+yaml"
@@ -68,6 +73,17 @@ class Client:
     def __init__(self, api: Any, observe: RequestObserver | None = None) -> None:
         self._api = api
         self._observe = observe or (lambda verb, status, seconds: None)
+        self._host: str = api.configuration.host
+        self._server_name: str | None = api.configuration.tls_server_name
+        # A session of our own: the package's one asks for proxies and passwords in a thread at each request.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS, keepalive_timeout=KEPT_SECONDS, ssl=api.rest_client.ssl_context
+            ),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS),
+            headers={"Accept": "application/json", "User-Agent": api.user_agent},
+            proxy=api.configuration.proxy or _proxy(self._host),
+        )
 
     @classmethod
     async def connect(
@@ -85,13 +101,12 @@ class Client:
         except (config_loader.ConfigException, OSError) as error:
             where = kubeconfig or "the service account of this Pod or the default kubeconfig"
             raise SettingsError(f"no credentials for the Kubernetes API from {where}: {error}") from error
-        configuration.connection_pool_maxsize = 32
-        configuration.retries = None
         api = ApiClient(configuration)
         api.user_agent = agent
         return cls(api, observe)
 
     async def close(self) -> None:
+        await self._session.close()
         await self._api.close()
 
     async def endpoint(self) -> Endpoint:
@@ -195,32 +210,37 @@ class Client:
         *,
         verb: str | None = None,
     ) -> dict[str, Any]:
-        headers: dict[str, str] = {
-            "Accept": "application/json",
-            "Content-Type": content_type,
-            "User-Agent": self._api.user_agent,
-        }
+        headers = {"Content-Type": content_type}
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         started = time.monotonic()
         status = 0
         try:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-            url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-            timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-            response = await self._api.rest_client.request(
-                method, url, headers=headers, body=body, _request_timeout=timeout
-            )
-            content = await response.read()
-            status = response.status
+            url = URL(self._host + path + (f"?{urlencode(query)}" if query else ""), encoded=True)
+            async with self._session.request(
+                method, url, headers=headers, data=data, server_hostname=self._server_name
+            ) as response:
+                content = await response.read()
+                status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, asyncio.IncompleteReadError) as error:
             detail = str(error) or type(error).__name__
             raise ApiUnreachable(f"{method} {path}: no answer from the API server: {detail}") from error
         finally:
             self._observe(verb or method, status, time.monotonic() - started)
-        parsed: Any = content.decode(errors="replace")
-        with contextlib.suppress(ValueError):
-            parsed = json.loads(content)
+        try:
+            parsed: Any = json.loads(content)
+        except ValueError:
+            parsed = content.decode(errors="replace")
         if not 200 <= status < 300:
             raise ApiError.from_answer(status, parsed, response.headers.get("Retry-After"))
         if not isinstance(parsed, dict):
             raise ApiUnreachable(f"{method} {path}: the answer is not a JSON object")
         return parsed
+
+
+def _proxy(host: str) -> str | None:
+    """The proxy that the environment names for this server, asked once."""
+    address = urlsplit(host)
+    if address.hostname is None or proxy_bypass(address.hostname):
+        return None
+    return getproxies().get(address.scheme)
