@@ -115,6 +115,7 @@ class FaultProxy:
         self.answers: list[tuple[Seen, int]] = []
         self._writes = 0
         self._watches: set[asyncio.Task[Any]] = set()
+        self._held: set[asyncio.Task[Any]] = set()
 
     def __enter__(self) -> FaultProxy:
         self._thread.start()
@@ -157,6 +158,10 @@ class FaultProxy:
     def cut_watches(self) -> None:
         """Break every watch that is open now."""
         self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._watches])
+
+    def hold_watches(self) -> None:
+        """Let nothing come any more from the watches that are open now; they stay open."""
+        self._loop.call_soon_threadsafe(lambda: self._held.update(self._watches))
 
     def close_line(self, line: int) -> None:
         """Give the address back."""
@@ -310,7 +315,7 @@ class FaultProxy:
                 async for chunk in answer.content.iter_any():
                     if not self._lines[line].alive:
                         break
-                    if not stalled:
+                    if not stalled and task not in self._held:
                         await response.write(chunk)
                 return response
         except aiohttp.ClientError:
@@ -322,6 +327,7 @@ class FaultProxy:
             raise
         finally:
             self._watches.discard(task)
+            self._held.discard(task)
 
     @staticmethod
     def _hang_up(request: web.Request) -> web.Response:

@@ -60,7 +60,7 @@ class Rhythm:
     """While something is under way, and at rest where listing is cheap: a watch that is stalled hides a
     change for no longer."""
     longest: timedelta = timedelta(seconds=30)
-    share: float = 0.01
+    share: float = 0.05
     """Of the time at rest may go into listing: where there is much to list it is done more seldom."""
     retry: timedelta = timedelta(seconds=1)
     retry_max: timedelta = timedelta(seconds=5)
