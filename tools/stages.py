@@ -46,6 +46,7 @@ TEST = (
     Stage("parts", ("-m", "tools.testenv", "prepare"), lane="cluster"),
     Stage("integration", (*PYTEST, "tests/integration"), needs=("parts",)),
     Stage("faults", (*PYTEST, "tests/faults"), needs=("parts",)),
+    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",)),
     Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",)),
     Stage("cluster", ("-m", "tools.testenv", "up"), needs=("parts",), lane="cluster"),
     Stage("e2e", (*PYTEST, "tests/e2e"), needs=("cluster",), lane="cluster"),

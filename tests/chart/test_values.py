@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tools.generate import manifests
+from tools.generate import manifests, monitoring
 
+from alluse_operator.cluster.alerting.configuration import parse
 from rendering import Chart, HelmError, of_kind, only
 
 VALUES = yaml.safe_load((manifests.CHART / "values.yaml").read_text())
@@ -34,6 +35,12 @@ def keys_of_schema(schema: dict[str, Any], path: str = "") -> Iterator[str]:
             child = SCHEMA["definitions"][child["$ref"].rpartition("/")[2]]
         yield from keys_of_schema(child, f"{path}{key}.")
 
+
+WEBHOOK = {
+    "type": "webhook",
+    "url": "https://hooks.example.com/alluse",
+    "hmacSecret": {"name": "on-call", "key": "hmac"},
+}
 
 #: Known to the schema, without a default: Helm's own, Kubernetes' own, and one that nobody sets.
 WITHOUT_DEFAULT = {
@@ -84,6 +91,21 @@ def test_every_object_of_the_schema_is_closed_or_free_on_purpose() -> None:
         ({"podAnnotations": {"a": 1}}, "at '/podAnnotations/a': got number, want string"),
         ({"uninstall": {"timeoutSeconds": 5}}, "minimum: got 5, want 10"),
         ({"metrics": {"serviceMonitor": {"interval": "often"}}}, "at '/metrics/serviceMonitor/interval'"),
+        ({"alerts": {"sinks": {"log": WEBHOOK}}}, "invalid propertyName 'log'"),
+        ({"alerts": {"sinks": {"On_Call": WEBHOOK}}}, "invalid propertyName 'On_Call'"),
+        ({"alerts": {"sinks": {"a": {**WEBHOOK, "hmac": "x"}}}}, "additional properties 'hmac' not allowed"),
+        ({"alerts": {"sinks": {"a": {**WEBHOOK, "type": "mail"}}}}, "'webhook', 'alertmanager', 'apprise'"),
+        ({"alerts": {"sinks": {"a": {**WEBHOOK, "url": "http://u:p@x"}}}}, "at '/alerts/sinks/a/url'"),
+        (
+            {"alerts": {"sinks": {"a": {"type": "webhook", "url": "https://x"}}}},
+            "missing property 'hmacSecret'",
+        ),
+        ({"alerts": {"sinks": {"a": {"type": "alertmanager"}}}}, "at '/alerts/sinks/a'"),
+        (
+            {"alerts": {"sinks": {"a": {"type": "apprise", "url": "https://x"}}}},
+            "missing property 'urlSecret'",
+        ),
+        ({"alerts": {"sinks": {"a": {**WEBHOOK, "hmacSecret": {"name": "s"}}}}}, "missing property 'key'"),
         (
             {"leaderElection": {"renewDeadlineSeconds": 15}},
             "renewDeadlineSeconds (15) must be less than leaderElection.leaseDurationSeconds (15)",
@@ -116,6 +138,51 @@ def test_a_service_monitor_is_made_only_where_the_cluster_knows_the_kind(chart: 
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     selector = monitor["spec"]["selector"]["matchLabels"]
     assert selector == only(chart.render(), "Service")["spec"]["selector"]
+
+
+def test_the_alerting_rules_are_installed_only_where_the_cluster_knows_the_kind(chart: Chart) -> None:
+    wanted = {"metrics": {"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}}}
+    known = "--api-versions=monitoring.coreos.com/v1/PrometheusRule"
+    assert of_kind(chart.render(wanted), "PrometheusRule") == []
+    assert of_kind(chart.render({}, known), "PrometheusRule") == []
+    rule = only(chart.render(wanted, known), "PrometheusRule")
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    assert rule["spec"] == monitoring.rule_groups()
+
+
+def test_sinks_become_a_file_of_addresses_and_files_of_secrets(chart: Chart) -> None:
+    sinks = {
+        "on-call": {**WEBHOOK, "tokenSecret": {"name": "on-call", "key": "bearer"}},
+        "manager": {"type": "alertmanager", "url": "http://alertmanager.monitoring:9093"},
+        "people": {"type": "apprise", "urlSecret": {"name": "people", "key": "channel.url"}},
+    }
+    objects = chart.render({"alerts": {"sinks": sinks}})
+    file = next(o for o in of_kind(objects, "ConfigMap") if o["metadata"]["name"].endswith("-alerts"))
+    said = {sink.name: sink for sink in parse(file["data"]["sinks.json"], "sinks.json")}
+    assert said.keys() == sinks.keys()
+    template = only(objects, "Deployment")["spec"]["template"]
+    pod, [container] = template["spec"], template["spec"]["containers"]
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert environment["ALLUSE_OPERATOR_ALERT_SINKS"] == f"{mounts['alerts']['mountPath']}/sinks.json"
+    assert volumes["alerts"]["configMap"]["name"] == file["metadata"]["name"]
+    mounted = {
+        (source["secret"]["name"], item["key"]): f"{mounts['alert-secrets']['mountPath']}/{item['path']}"
+        for source in volumes["alert-secrets"]["projected"]["sources"]
+        for item in source["secret"]["items"]
+    }
+    assert mounted == {
+        ("on-call", "hmac"): str(said["on-call"].hmac_key_file),
+        ("on-call", "bearer"): str(said["on-call"].token_file),
+        ("people", "channel.url"): str(said["people"].url_file),
+    }
+    assert all(source["secret"]["optional"] for source in volumes["alert-secrets"]["projected"]["sources"])
+    other = chart.render({"alerts": {"sinks": {"manager": sinks["manager"]}}})
+    changed = only(other, "Deployment")["spec"]["template"]
+    name = "checksum/alert-sinks"
+    assert changed["metadata"]["annotations"][name] != template["metadata"]["annotations"][name]
+    assert "alert-secrets" not in {volume["name"] for volume in changed["spec"]["volumes"]}
 
 
 def test_what_can_be_left_out(chart: Chart) -> None:

@@ -70,6 +70,39 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{/* Where Secrets of alert sinks are mounted: <directory>/<sink>/<hmac, token or url>. */}}
+{{- define "operator.secretsDirectory" -}}/etc/allusesystem-operator/secrets{{- end }}
+
+{{/* The file of sinks: as in the values, with the mounted file in the place of each Secret. */}}
+{{- define "operator.sinks" -}}
+{{- $directory := include "operator.secretsDirectory" . -}}
+{{- $sinks := dict -}}
+{{- range $name, $sink := .Values.alerts.sinks -}}
+{{- $entry := dict "type" $sink.type -}}
+{{- if $sink.url }}{{ $_ := set $entry "url" $sink.url }}{{ end -}}
+{{- if $sink.urlSecret }}{{ $_ := set $entry "urlFile" (printf "%s/%s/url" $directory $name) }}{{ end -}}
+{{- if $sink.hmacSecret }}{{ $_ := set $entry "hmacKeyFile" (printf "%s/%s/hmac" $directory $name) }}{{ end -}}
+{{- if $sink.tokenSecret }}{{ $_ := set $entry "tokenFile" (printf "%s/%s/token" $directory $name) }}{{ end -}}
+{{- $_ := set $sinks $name $entry -}}
+{{- end -}}
+{{- toJson $sinks -}}
+{{- end }}
+
+{{/* The Secrets of all sinks as sources of one projected volume. One that is missing keeps nobody from starting. */}}
+{{- define "operator.sinkSecrets" -}}
+{{- range $name, $sink := .Values.alerts.sinks }}
+{{- range $file, $secret := dict "url" $sink.urlSecret "hmac" $sink.hmacSecret "token" $sink.tokenSecret }}
+{{- if $secret }}
+- secret:
+    name: {{ $secret.name }}
+    optional: true
+    items:
+      - {key: {{ $secret.key | quote }}, path: {{ $name }}/{{ $file }}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What a schema cannot say: relations between values. */}}
 {{- define "operator.validate" -}}
 {{- $lease := .Values.leaderElection -}}
