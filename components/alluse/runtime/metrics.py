@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
+from alluse.runtime.cgroup import ControlGroup
+
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 #: 5 ms to 10 s: the range between a health answer and a hard time-out.
 SECONDS_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -190,15 +192,6 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
 
 
-def _cgroup(name: str) -> int:
-    """A figure of the container's own control group (version 2); 0 for none."""
-    try:
-        text = Path("/sys/fs/cgroup", name).read_text()
-    except OSError:
-        return 0
-    return int(text) if text.strip().isdecimal() else 0
-
-
 def register_process_metrics(metrics: Metrics) -> None:
     """The process's own memory, CPU time, descriptors and threads; read from /proc at each scrape."""
     rss = metrics.gauge("process_resident_memory_bytes", "Resident memory of the process")
@@ -209,11 +202,12 @@ def register_process_metrics(metrics: Metrics) -> None:
     start.set(time.time())
     memory = metrics.gauge("container_memory_bytes", "Memory charged to the container, 0 if unknown")
     limit = metrics.gauge("container_memory_limit_bytes", "Limit of the container's memory, 0 for none")
+    group = ControlGroup()
 
     def refresh() -> None:
         threads.set(len(os.listdir("/proc/self/task")))
-        memory.set(_cgroup("memory.current"))
-        limit.set(_cgroup("memory.max"))
+        memory.set(group.memory_used() or 0)
+        limit.set(group.memory_limit() or 0)
         rss.set(resident_bytes())
         cpu.inc(time.process_time() - cpu.value())
         fds.set(len(os.listdir("/proc/self/fd")) - 1)

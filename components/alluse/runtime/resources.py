@@ -1,7 +1,7 @@
 """How much of its own memory, CPU and disk the component uses, from its own control group and file system.
 
-Only what belongs to this container is read: control group version 2 and the file system of the state
-directory. Without a limit there is no share of it, and nothing to say.
+Only what belongs to this container is read: its control group and the file system of the state directory.
+Without a limit there is no share of it, and nothing to say.
 """
 
 import asyncio
@@ -13,24 +13,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from alluse.runtime.cgroup import ROOT, ControlGroup
 from alluse.runtime.configuration import Config
 from alluse.runtime.errors import CheckDegradedError
 from alluse.runtime.logs import Logger
 
-SAMPLE_S: Final = 10.0
-CPU_SAMPLES: Final = 7
-CGROUP: Final = Path("/sys/fs/cgroup")
-_MICROSECONDS: Final = 1e6
+#: Short enough to speak of a leak before the limit ends the process.
+SAMPLE_S: Final = 2.0
+#: Samples of one minute.
+CPU_SAMPLES: Final = 31
 
 
 class Resources:
     """Shares (0 to 1, or None where there is no limit) as of the last sample."""
 
-    def __init__(self, state_dir: Path, config: Config, log: Logger, cgroup: Path = CGROUP) -> None:
+    def __init__(self, state_dir: Path, config: Config, log: Logger, cgroup: Path = ROOT) -> None:
         self._state_dir = state_dir
         self._config = config
         self._log = log
-        self._cgroup = cgroup
+        self._group = ControlGroup(cgroup)
         self._cpu_seen: deque[tuple[float, float]] = deque(maxlen=CPU_SAMPLES)
         self.memory: float | None = None
         self.cpu: float | None = None
@@ -68,31 +69,22 @@ class Resources:
 
     def memory_limit(self) -> int | None:
         """The container's limit in bytes; None without one."""
-        return self._number("memory.max")
+        return self._group.memory_limit()
 
     def _memory(self) -> float | None:
-        used, limit = self._number("memory.current"), self.memory_limit()
+        used, limit = self._group.memory_used(), self.memory_limit()
         return used / limit if used is not None and limit else None
 
     def _cpu(self, now: float) -> float | None:
         """Used share of the quota over the last minute: a short burst is no shortage."""
-        quota, _, period = self._text("cpu.max").partition(" ")
-        usage = next(
-            (
-                line.split()[1]
-                for line in self._text("cpu.stat").splitlines()
-                if line.startswith("usage_usec")
-            ),
-            "",
-        )
-        if not (quota.isdecimal() and period.isdecimal() and usage.isdecimal() and int(quota)):
+        spent, cores = self._group.cpu_seconds(), self._group.cpu_limit()
+        if spent is None or not cores:
             return None
-        spent = int(usage) / _MICROSECONDS
         self._cpu_seen.append((now, spent))
         then, spent_then = self._cpu_seen[0]
         if now <= then:
             return None
-        return (spent - spent_then) / (now - then) / (int(quota) / int(period))
+        return (spent - spent_then) / (now - then) / cores
 
     def _disk(self) -> float | None:
         try:
@@ -100,13 +92,3 @@ class Resources:
         except OSError:
             return None
         return 1 - stat.f_bavail / stat.f_blocks if stat.f_blocks else None
-
-    def _number(self, name: str) -> int | None:
-        text = self._text(name)
-        return int(text) if text.isdecimal() else None
-
-    def _text(self, name: str) -> str:
-        try:
-            return (self._cgroup / name).read_text().strip()
-        except OSError:
-            return ""

@@ -2,8 +2,8 @@
 
 A GET on the pod's own address, on the component's port and path and nowhere else: no redirects, no proxy,
 at most 64 KiB of answer, within the component's timeout and never longer than 5 s. Each pod has its own
-rhythm, begun at a random phase, so that the load is spread. After a failure it asks again a second later, so
-that `unhealthyAfter` failures in a row are known soon.
+rhythm, begun at a random phase, so that the load is spread. After a failure or a late answer it asks again a
+second later, so that several in a row are known soon.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ class Prober:
             probe.reading = self._note(before, target, outcome, message, took)
             if _verdict(before, target) != _verdict(probe.reading, target):
                 self._wake(key)
-            pause = min(RETRY, target.period) if outcome is ProbeOutcome.FAILED else target.period
+            doubted = outcome is ProbeOutcome.FAILED or 0 < probe.reading.slow < SLOW_AFTER
+            pause = min(RETRY, target.period) if doubted else target.period
             await asyncio.sleep(pause.total_seconds())
 
     def _note(

@@ -43,6 +43,28 @@ def test_shares_of_the_limits(it: Resources, tmp_path: Path) -> None:
     assert it.check() == "memory 60 %, cpu 20 %, disk 50 %"
 
 
+def test_the_older_control_groups_say_the_same(it: Resources, tmp_path: Path) -> None:
+    for name in ("memory", "cpu", "cpuacct"):
+        (tmp_path / name).mkdir()
+
+    def write(memory: int, limit: int, nanoseconds: int, quota: int) -> None:
+        (tmp_path / "memory/memory.usage_in_bytes").write_text(f"{memory}\n")
+        (tmp_path / "memory/memory.limit_in_bytes").write_text(f"{limit}\n")
+        (tmp_path / "cpuacct/cpuacct.usage").write_text(f"{nanoseconds}\n")
+        (tmp_path / "cpu/cpu.cfs_quota_us").write_text(f"{quota}\n")
+        (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
+
+    write(50, 100, 1_000_000_000, 50_000)
+    it.sample(lambda: 10.0)
+    write(60, 100, 2_000_000_000, 50_000)
+    it.sample(lambda: 20.0)
+    assert (it.memory, it.cpu) == (0.6, pytest.approx(0.2))
+    assert it.memory_limit() == 100
+    write(60, 9_223_372_036_854_771_712, 3_000_000_000, -1)
+    it.sample(lambda: 30.0)
+    assert (it.memory, it.cpu, it.memory_limit()) == (None, None, None)
+
+
 def test_what_has_no_limit_says_nothing(it: Resources, tmp_path: Path) -> None:
     group(tmp_path, "50", "max", 1, "max 100000")
     it.sample()

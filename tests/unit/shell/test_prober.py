@@ -260,6 +260,27 @@ def test_three_late_answers_in_a_row_are_told_once_and_one_good_one_ends_it() ->
     virtual_time.run(scenario())
 
 
+def test_late_answers_are_known_within_ten_seconds_of_any_beginning() -> None:
+    """The third late one counts: after the first, the next are asked for soon."""
+
+    async def scenario() -> None:
+        prober = make()
+
+        async def ask_slowly(target: Target) -> Answer:
+            await asyncio.sleep(0.75)
+            return GOOD
+
+        prober._ask = ask_slowly  # type: ignore[method-assign]
+        prober._anybody_answered = True
+        prober.aim(KEY, [TARGET])
+        began = asyncio.get_running_loop().time()
+        await virtual_time.until(lambda: any(r.slow >= 3 for r in prober.readings(KEY).values()))
+        assert asyncio.get_running_loop().time() - began <= 3 + 3 * 0.75 + 2 * 1
+        await prober.stop()
+
+    virtual_time.run(scenario())
+
+
 def test_a_hang_is_known_within_ten_seconds_of_any_beginning() -> None:
     """With the defaults: each answer that does not come costs its whole timeout."""
 
