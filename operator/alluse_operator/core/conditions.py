@@ -12,7 +12,7 @@ from alluse_operator.api.status import ComponentState, Condition, ConditionStatu
 from alluse_operator.core import startup, words
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.observed import Snapshot
-from alluse_operator.core.plan import ComponentPlan, Mode, Plan
+from alluse_operator.core.plan import ComponentPlan, Mode, Plan, Suspension
 from alluse_operator.core.rows import shorten
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
@@ -24,11 +24,18 @@ _SICK = frozenset(
         ComponentState.DEGRADED,
         ComponentState.FAILED,
         ComponentState.RECOVERING,
+        ComponentState.STOPPED,
     }
 )
 #: Of a component that counts: it is broken rather than on its way.
 _BROKEN = frozenset(
-    {ComponentState.UNHEALTHY, ComponentState.DEGRADED, ComponentState.FAILED, ComponentState.BLOCKED}
+    {
+        ComponentState.UNHEALTHY,
+        ComponentState.DEGRADED,
+        ComponentState.FAILED,
+        ComponentState.BLOCKED,
+        ComponentState.STOPPED,
+    }
 )
 _SETTLED = frozenset({ComponentState.HEALTHY, ComponentState.COMPLETED, ComponentState.DEGRADED})
 
@@ -62,7 +69,7 @@ def _running(
     plan: Plan, components: Mapping[str, ComponentPlan], snapshot: Snapshot, now: datetime
 ) -> Sequence[Verdict]:
     wanted = [component for component in components.values() if not component.removed]
-    ready = _ready(wanted, components, snapshot)
+    ready = _ready(wanted, components, snapshot, plan.suspension)
     stalled = _stalled(plan, wanted, snapshot, now, is_ready=ready.status is _TRUE)
     moving = any(_moves(component) for component in components.values())
     found = [
@@ -71,6 +78,10 @@ def _running(
         _degraded(wanted),
         Verdict(ConditionType.SPEC_VALID, _TRUE, Reason.SPEC_ACCEPTED, "the spec is valid"),
     ]
+    if plan.suspension is not None:
+        found.append(
+            Verdict(ConditionType.RECOVERY_SUSPENDED, _TRUE, plan.suspension.reason, plan.suspension.message)
+        )
     # Never both: readers of kstatus take whichever they meet first.
     if stalled is not None:
         found.append(stalled)
@@ -87,7 +98,10 @@ def _running(
 
 
 def _ready(
-    wanted: Iterable[ComponentPlan], components: Mapping[str, ComponentPlan], snapshot: Snapshot
+    wanted: Iterable[ComponentPlan],
+    components: Mapping[str, ComponentPlan],
+    snapshot: Snapshot,
+    suspension: Suspension | None,
 ) -> Verdict:
     counting = [component for component in wanted if component.criticality is not Criticality.OPTIONAL]
     missing = [component for component in counting if not component.done]
@@ -95,8 +109,9 @@ def _ready(
     if not missing:
         return Verdict(ConditionType.READY, _TRUE, Reason.ALL_COMPONENTS_READY, message)
     has_been = snapshot.resource.status.ready_at is not None
-    if has_been and any(component.assessment.state in _BROKEN for component in missing):
-        cause = words.cause(components)
+    broken = any(component.assessment.state in _BROKEN for component in missing)
+    cause = words.cause(components, suspension) if broken else None
+    if has_been and broken:
         return Verdict(ConditionType.READY, _FALSE, Reason.COMPONENTS_NOT_READY, cause or message)
     if not has_been:
         reason = Reason.STARTING
@@ -104,7 +119,7 @@ def _ready(
         reason = Reason.RECOVERING
     else:
         reason = Reason.UPDATING
-    return Verdict(ConditionType.READY, _UNKNOWN, reason, message)
+    return Verdict(ConditionType.READY, _UNKNOWN, reason, f"{message}: {cause}" if cause else message)
 
 
 def _available(wanted: Iterable[ComponentPlan]) -> Verdict:
@@ -210,6 +225,7 @@ def _untrusted(snapshot: Snapshot) -> Sequence[Verdict]:
             for kind in (ConditionType.READY, ConditionType.AVAILABLE, ConditionType.DEGRADED)
         ),
         Verdict(ConditionType.SPEC_VALID, _TRUE, Reason.SPEC_ACCEPTED, "the spec is valid"),
+        Verdict(ConditionType.RECOVERY_SUSPENDED, _TRUE, Reason.OBSERVATION_STALE, message),
         *(
             _kept(kind, snapshot)
             for kind in (ConditionType.RECONCILING, ConditionType.STALLED)

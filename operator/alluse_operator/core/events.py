@@ -17,6 +17,7 @@ from alluse_operator.api.status import (
     ComponentState,
     ComponentStatus,
     ConditionStatus,
+    InterlockState,
     SystemState,
     format_time,
 )
@@ -60,6 +61,24 @@ class EventReason(StrEnum):
     RECOVERY_ACTION = "RecoveryAction"
     #: The attempts are used up; says when the next one is made.
     RECOVERY_EXHAUSTED = "RecoveryExhausted"
+    #: Recovery holds still, because the cause is taken to be outside; says what speaks for that.
+    RECOVERY_SUSPENDED = "RecoverySuspended"
+    #: Recovery goes on.
+    RECOVERY_RESUMED = "RecoveryResumed"
+    #: Components suffer from trouble that is not their own; says whose it is.
+    CAUSE_FOUND = "CauseFound"
+    #: A component is taken out of its Service, because one that it requires is unwell.
+    COMPONENT_ISOLATED = "ComponentIsolated"
+    #: It is in its Service again.
+    COMPONENT_REJOINED = "ComponentRejoined"
+    #: It is scaled to nothing, because one that it requires is unwell.
+    COMPONENT_STOPPED = "ComponentStopped"
+    #: It runs its last good revision, because the wanted one did not become healthy.
+    ROLLED_BACK = "RolledBack"
+    #: An interlock has closed: the component that it guards is in its safe state; says why.
+    INTERLOCK_CLOSED = "InterlockClosed"
+    #: An interlock has opened again.
+    INTERLOCK_OPENED = "InterlockOpened"
     #: An alert, as the sink `event` tells it.
     ALERT_FIRING = "AlertFiring"
     #: The end of an alert, as the sink `event` tells it.
@@ -96,6 +115,11 @@ _WARNINGS = frozenset(
         EventReason.COMPONENT_BLOCKED,
         EventReason.RECOVERY_ACTION,
         EventReason.RECOVERY_EXHAUSTED,
+        EventReason.RECOVERY_SUSPENDED,
+        EventReason.COMPONENT_ISOLATED,
+        EventReason.COMPONENT_STOPPED,
+        EventReason.ROLLED_BACK,
+        EventReason.INTERLOCK_CLOSED,
         EventReason.ALERT_FIRING,
         EventReason.ALERT_NOT_DELIVERED,
         EventReason.ALERT_SINK_UNKNOWN,
@@ -139,6 +163,8 @@ def tell(
         for event in (
             *_from_actions(plan, before, outcomes),
             *_from_components(before, after),
+            *_from_causes(before, after),
+            *_from_interlocks(before, after),
             *_from_system(plan, before, after),
         )
     )
@@ -227,6 +253,12 @@ _STATE_EVENTS: Mapping[ComponentState, EventReason] = {
     ComponentState.FAILED: EventReason.COMPONENT_FAILED,
     ComponentState.BLOCKED: EventReason.COMPONENT_BLOCKED,
     ComponentState.COMPLETED: EventReason.COMPONENT_COMPLETED,
+    ComponentState.STOPPED: EventReason.COMPONENT_STOPPED,
+}
+#: Reasons that have an Event of their own, whatever the state.
+_REASON_EVENTS: Mapping[str, EventReason] = {
+    ComponentReason.ISOLATED: EventReason.COMPONENT_ISOLATED,
+    ComponentReason.ROLLED_BACK: EventReason.ROLLED_BACK,
 }
 
 
@@ -236,6 +268,8 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
     waiting: list[ComponentStatus] = []
     for row in rows:
         old = before.components.get(row.name)
+        if old is not None and old.reason == ComponentReason.ISOLATED and row.reason != old.reason:
+            yield Event(EventReason.COMPONENT_REJOINED, f"{row.name} is in its Service again", row.name)
         if old is not None and old.state is row.state and not _new_reason(old.reason, row):
             continue
         match row.state:
@@ -250,7 +284,7 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
                 yield Event(EventReason.RECOVERY_EXHAUSTED, f"{row.name}: {row.message}", row.name)
             case state if state in _STATE_EVENTS:
                 note = f"{row.name} {row.state}: {row.message or row.reason}"
-                yield Event(_STATE_EVENTS[state], note, row.name)
+                yield Event(_REASON_EVENTS.get(row.reason or "", _STATE_EVENTS[state]), note, row.name)
             case _:
                 pass
     yield from _together_rows(EventReason.COMPONENT_HEALTHY, "healthy", healthy)
@@ -261,6 +295,34 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
     for name, old in before.components.items():
         if name not in here and after.components is not None and old.state is ComponentState.STOPPING:
             yield Event(EventReason.COMPONENT_REMOVED, f"{name} is gone", name)
+
+
+def _from_causes(before: PreviousStatus, after: AllUseSystemStatus) -> Iterator[Event]:
+    """One Event for each cause that components have come to suffer from."""
+    known = {row.get("name"): row.get("causedBy") for row in before.raw.get("components") or ()}
+    found: dict[str, list[str]] = {}
+    rows = {row.name: row for row in after.components or ()}
+    for row in rows.values():
+        for root in row.caused_by or ():
+            if root not in (known.get(row.name) or ()):
+                found.setdefault(root, []).append(row.name)
+    for root, names in found.items():
+        is_component = root in rows
+        note = f"{', '.join(names)}: the cause is {root}"
+        yield Event(EventReason.CAUSE_FOUND, note, root if is_component else "")
+
+
+def _from_interlocks(before: PreviousStatus, after: AllUseSystemStatus) -> Iterator[Event]:
+    """A gate that is closed from its beginning is no news."""
+    known = {row.get("name"): row.get("state") for row in before.raw.get("interlocks") or ()}
+    for lock in after.interlocks or ():
+        old = known.get(lock.name)
+        if old is None or old == lock.state:
+            continue
+        if lock.state is InterlockState.CLOSED:
+            yield Event(EventReason.INTERLOCK_CLOSED, f"{lock.name} closed: {lock.message}")
+        else:
+            yield Event(EventReason.INTERLOCK_OPENED, f"{lock.name} open: what it stands on is well")
 
 
 def _waits(rows: Sequence[ComponentStatus]) -> Iterator[str]:
@@ -291,6 +353,11 @@ def _together_rows(reason: EventReason, verb: str, lines: Sequence[str]) -> Iter
 def _from_system(plan: Plan, before: PreviousStatus, after: AllUseSystemStatus) -> Iterator[Event]:
     if plan.mode is Mode.TEARDOWN and before.state != SystemState.TERMINATING:
         yield Event(EventReason.TEARDOWN_STARTED, f"{after.summary}")
+    now_true = {condition.type for condition in after.conditions}
+    suspended = before.conditions.get(ConditionType.RECOVERY_SUSPENDED)
+    ended = suspended is not None and suspended.reason != Reason.OBSERVATION_STALE
+    if ended and plan.mode is Mode.RUN and ConditionType.RECOVERY_SUSPENDED not in now_true:
+        yield Event(EventReason.RECOVERY_RESUMED, "recovery goes on")
     for condition in after.conditions:
         old = before.conditions.get(condition.type)
         changed = old is None or old.status is not condition.status or old.reason != condition.reason
@@ -305,6 +372,8 @@ def _from_system(plan: Plan, before: PreviousStatus, after: AllUseSystemStatus) 
                 yield Event(EventReason.TEARDOWN_FORCED, f"past its deadline; {what}")
             case ConditionType.STALLED if changed and condition.reason != Reason.SPEC_INVALID:
                 yield Event(EventReason.SYSTEM_STALLED, condition.message)
+            case ConditionType.RECOVERY_SUSPENDED if changed and plan.mode is Mode.RUN:
+                yield Event(EventReason.RECOVERY_SUSPENDED, condition.message)
             case ConditionType.SPEC_VALID if condition.status is ConditionStatus.FALSE and (
                 changed or (old is not None and old.message != condition.message)
             ):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from alluse_operator.api.conditions import Reason
 from alluse_operator.api.errors import FieldError
 from alluse_operator.api.spec import Criticality, DependencyCondition
-from alluse_operator.api.status import ActionType, ComponentState
+from alluse_operator.api.status import ActionType, ComponentState, InterlockState
 from alluse_operator.core.desired import Identity, System
 from alluse_operator.core.history import Attempt, Debt
 from alluse_operator.core.objects import Object, Ref, ref_of
@@ -247,7 +247,7 @@ class ComponentPlan:
     """The latest end of a container in the present pods."""
     criticality: Criticality = Criticality.IMPORTANT
     requires: frozenset[str] = frozenset()
-    """Components that it needs (Required edges)."""
+    """Components that it stands on: Required edges, but those whose trouble is to be ignored."""
     removed: bool = False
     """No longer in the spec; something of it is still there."""
 
@@ -268,6 +268,18 @@ class Suspension:
     reason: Reason
     message: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InterlockView:
+    """One interlock at one moment."""
+
+    name: str
+    state: InterlockState
+    since: datetime
+    message: str = ""
+    closes_at: datetime | None = None
+    """When it closes, if nothing changes until then; None: it is closed, or all is well."""
 
 
 class Mode(StrEnum):
@@ -317,3 +329,6 @@ class Plan:
     teardown: Teardown | None = None
     suspension: Suspension | None = None
     """Set while recovery holds still, for all of the system or for the components on lost nodes."""
+    actions_in_window: int = 0
+    """Recovery actions on all components within the window of the recovery budget."""
+    interlocks: tuple[InterlockView, ...] = ()

@@ -23,8 +23,9 @@ from alluse_operator.api.errors import InvalidSpec
 from alluse_operator.api.names import FINALIZER
 from alluse_operator.api.spec import ComponentType, TeardownOrder
 from alluse_operator.api.status import ComponentState
-from alluse_operator.core import gate, removal, startup, supporting
+from alluse_operator.core import gate, interlocks, removal, startup, supporting
 from alluse_operator.core.desired import System
+from alluse_operator.core.diagnosis import causal
 from alluse_operator.core.drift import drift
 from alluse_operator.core.health import assess
 from alluse_operator.core.objects import ComponentObjects, Ref, metadata, ref_of
@@ -36,6 +37,7 @@ from alluse_operator.core.plan import (
     Assessment,
     ComponentPlan,
     Delete,
+    InterlockView,
     Mode,
     Plan,
     Propagation,
@@ -69,13 +71,15 @@ def make_plan(
     if isinstance(desired, InvalidSpec):
         return Plan(Mode.INVALID, identity, (), {}, spec_errors=tuple(desired.errors))
     if not snapshot.trusted(now):
+        unknown = {name: _unknown(name, snapshot, now) for name in desired.components}
         return Plan(
             Mode.UNTRUSTED,
             identity,
             (),
-            {name: _unknown(name, snapshot, now) for name in desired.components},
+            unknown,
             requeue_at=now + _DISTRUST,
             system=desired,
+            interlocks=interlocks.check(desired, unknown, snapshot.resource.status, now),
         )
     return _Pass(desired, built, snapshot, now).run()
 
@@ -106,10 +110,11 @@ class _Pass:
                 restarts=sum(pod.restarts for pod in sight.live),
                 last_exit=sight.last_exit,
                 criticality=sight.component.criticality,
-                requires=frozenset(edge.name for edge in sight.component.dependencies if edge.required),
+                requires=frozenset(edge.name for edge in causal(sight.component)),
             )
             for name, sight in self.sights.items()
         }
+        self.interlocks: tuple[InterlockView, ...] = ()
         self.actions: list[Action] = []
         self.workload_actions: list[Action] = []
         self.slots = system.startup.max_parallel - sum(
@@ -123,6 +128,7 @@ class _Pass:
         self._remove()
         rescued = rescue(self.system, self.sights, self.plans, self.snapshot, self.now)
         self.plans.update(rescued.components)
+        self.interlocks = interlocks.check(self.system, self.plans, self.snapshot.resource.status, self.now)
         actions = (*self.actions, *self.workload_actions, *rescued.actions)
         return Plan(
             mode=Mode.RUN,
@@ -132,6 +138,8 @@ class _Pass:
             requeue_at=self._requeue_at(),
             system=self.system,
             suspension=rescued.suspension,
+            actions_in_window=rescued.actions_in_window,
+            interlocks=self.interlocks,
         )
 
     def _finalizer(self) -> None:
@@ -336,6 +344,7 @@ class _Pass:
             moments.append(plan.assessment.recheck_at)
             moments.extend((plan.recovery.next_action_at, plan.recovery.clean_at))
             moments.extend(wait.deadline for wait in plan.waits)
+        moments.extend(lock.closes_at for lock in self.interlocks)
         retry = parse_retry(self.snapshot.resource.retry)
         moments.append(retry.at if retry is not None else None)
         return min((m for m in moments if m is not None and m > self.now), default=None)

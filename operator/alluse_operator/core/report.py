@@ -6,23 +6,32 @@ None and there are no events.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from alluse_operator.api.conditions import ConditionType
+from alluse_operator.api.spec import AlertSeverity, Criticality
 from alluse_operator.api.status import (
+    AlertState,
     AllUseSystemStatus,
     ComponentState,
     ComponentStatus,
     Condition,
     ConditionStatus,
+    InterlockState,
+    InterlockStatus,
+    RecoveryStatus,
     StartupStatus,
     SystemState,
 )
-from alluse_operator.core import startup, words
+from alluse_operator.core import alerts, startup, troubles, words
+from alluse_operator.core.alerts import Alerts, Outbox
 from alluse_operator.core.conditions import conditions
+from alluse_operator.core.desired import AlertPolicy
+from alluse_operator.core.diagnosis import SICK
 from alluse_operator.core.events import Event, tell
 from alluse_operator.core.observed import PreviousStatus, Snapshot
 from alluse_operator.core.plan import Apply, ApplyReason, ComponentPlan, Mode, Outcome, Plan, Recover
@@ -42,6 +51,15 @@ class Facts:
     recoveries: tuple[tuple[str, str], ...] = ()
     """(component, action) of each recovery action carried out in this pass."""
     exhausted: tuple[str, ...] = ()
+    criticalities: Mapping[str, Criticality] = field(default_factory=dict)
+    roots: frozenset[str] = frozenset()
+    """Components that are not well and are themselves the reason."""
+    suspended: bool = False
+    """Recovery holds still."""
+    interlocks: Mapping[str, bool] = field(default_factory=dict)
+    """By name, whether it is closed."""
+    alerts: Mapping[AlertSeverity, int] = field(default_factory=dict)
+    """How many are firing."""
     corrected: int = 0
     """Objects restored in this pass because somebody had changed or deleted them."""
 
@@ -56,28 +74,55 @@ class Report:
     """Only counts, messages or times differ, no state and no condition: may be coalesced."""
     events: tuple[Event, ...]
     facts: Facts
+    alerts: Alerts = field(default_factory=Alerts)
+    """Alerts with the notices that are owed once `status` is stored."""
 
 
-def make_report(snapshot: Snapshot, plan: Plan, outcomes: Sequence[Outcome], now: datetime) -> Report:
-    """The report of a pass, made after its actions were carried out."""
+def make_report(
+    snapshot: Snapshot,
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    now: datetime,
+    outbox: Outbox | None = None,
+) -> Report:
+    """The report of a pass, made after its actions were carried out. `outbox`: what became of the notices that
+    this process has handed out.
+    """
     if plan.mode is Mode.GONE:
         return Report(None, False, (), Facts())
     before = snapshot.resource.status
     components = settle(plan, outcomes, before)
     judged = conditions(plan, components, snapshot, now)
-    status = _status(plan, components, judged, snapshot)
+    told = _alerts(plan, components, before, outbox or Outbox(), now)
+    status = _status(plan, components, judged, snapshot, told, now)
     said = status.to_json()
     unchanged = said == before.raw
     return Report(
         status=None if unchanged else said,
         progress_only=not unchanged and _essence(said) == _essence(before.raw),
         events=tell(plan, before, status, outcomes),
-        facts=_facts(status, before, outcomes, components),
+        facts=_facts(plan, status, before, outcomes, components),
+        alerts=told,
     )
 
 
+def _alerts(
+    plan: Plan, components: Mapping[str, ComponentPlan], before: PreviousStatus, outbox: Outbox, now: datetime
+) -> Alerts:
+    known = alerts.stored(before.raw)
+    situation = troubles.find(plan, components, before, known, now)
+    # Where no spec can be read nobody knows whom to tell of something new.
+    policy = plan.system.alerts if plan.system is not None else AlertPolicy(routes={})
+    return alerts.advance(known, situation, policy, outbox, plan.identity, now)
+
+
 def _status(
-    plan: Plan, components: Mapping[str, ComponentPlan], judged: Sequence[Condition], snapshot: Snapshot
+    plan: Plan,
+    components: Mapping[str, ComponentPlan],
+    judged: Sequence[Condition],
+    snapshot: Snapshot,
+    told: Alerts,
+    now: datetime,
 ) -> AllUseSystemStatus:
     resource = snapshot.resource
     wanted = [component for component in components.values() if not component.removed]
@@ -88,7 +133,7 @@ def _status(
         rows = stored.components
         ready = resource.status.raw.get("ready")
     else:
-        rows = component_rows(components, plan.system.disabled if plan.system else (), snapshot)
+        rows = component_rows(components, plan.system.disabled if plan.system else (), snapshot, now)
         ready = f"{sum(1 for component in wanted if component.done)}/{len(wanted)}"
     is_ready = any(c.type is ConditionType.READY and c.status is ConditionStatus.TRUE for c in judged)
     return AllUseSystemStatus(
@@ -103,7 +148,24 @@ def _status(
         version=plan.system.version if plan.system else resource.status.raw.get("version"),
         components=rows,
         startup=_startup(snapshot, components, is_ready=is_ready),
+        recovery=_recovery(plan, components),
+        interlocks=tuple(
+            InterlockStatus(
+                name=lock.name, state=lock.state, since=lock.since, message=shorten(lock.message) or None
+            )
+            for lock in plan.interlocks
+        )
+        or None,
+        alerts=told.rows or None,
     )
+
+
+def _recovery(plan: Plan, components: Mapping[str, ComponentPlan]) -> RecoveryStatus | None:
+    """Only while there is something to say."""
+    exhausted = tuple(name for name, found in components.items() if found.recovery.exhausted)
+    if not exhausted and not plan.actions_in_window:
+        return None
+    return RecoveryStatus(actions_in_window=plan.actions_in_window, exhausted=exhausted or None)
 
 
 def _state(
@@ -145,7 +207,7 @@ def _summary(plan: Plan, components: Mapping[str, ComponentPlan]) -> str:
 def _cause(plan: Plan, components: Mapping[str, ComponentPlan]) -> str | None:
     if plan.mode is Mode.INVALID:
         return shorten(f"SpecInvalid ({'; '.join(map(str, plan.spec_errors))})")
-    return words.cause(components) if plan.mode is Mode.RUN else None
+    return words.cause(components, plan.suspension) if plan.mode is Mode.RUN else None
 
 
 def _startup(
@@ -182,6 +244,7 @@ _QUIET = frozenset({ComponentState.WAITING, ComponentState.STARTING, ComponentSt
 
 
 def _facts(
+    plan: Plan,
     status: AllUseSystemStatus,
     before: PreviousStatus,
     outcomes: Sequence[Outcome],
@@ -205,7 +268,14 @@ def _facts(
             for action in done
             if isinstance(action, Recover) and action.attempt is not None
         ),
-        exhausted=tuple(name for name, plan in components.items() if plan.recovery.exhausted),
+        exhausted=tuple(name for name, found in components.items() if found.recovery.exhausted),
+        criticalities={name: found.criticality for name, found in components.items()},
+        roots=frozenset(
+            name for name, found in components.items() if found.assessment.state in SICK and not found.causes
+        ),
+        suspended=plan.suspension is not None,
+        interlocks={lock.name: lock.state is InterlockState.CLOSED for lock in plan.interlocks},
+        alerts=Counter(row.severity for row in status.alerts or () if row.state is AlertState.FIRING),
         corrected=sum(
             1 for action in done if isinstance(action, Apply) and action.reason is ApplyReason.RESTORE
         ),

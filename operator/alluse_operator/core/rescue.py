@@ -35,6 +35,7 @@ class Rescue:
     components: Mapping[str, ComponentPlan]
     """The plans with their causes and their recovery filled in."""
     suspension: Suspension | None = None
+    actions_in_window: int = 0
 
 
 def rescue(
@@ -97,7 +98,15 @@ class _Rescue:
                 )
                 plan = replace(plan, recovery=standing)
             decided[name] = plan
-        return Rescue(tuple(actions), decided, self.diagnosis.suspension)
+        made = [attempt for sight in self.around.sights.values() for attempt in sight.attempts]
+        made += [action.attempt for action in actions if action.attempt is not None and not action.resume]
+        window = self.now - self.system.recovery.window
+        return Rescue(
+            tuple(actions),
+            decided,
+            self.diagnosis.suspension,
+            sum(1 for attempt in made if attempt.at > window),
+        )
 
     def _treatable(self, name: str) -> bool:
         sight = self.around.sights[name]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.spec import MAX_COMPONENTS
@@ -18,6 +19,7 @@ from alluse_operator.api.status import (
     WaitingFor,
     format_time,
 )
+from alluse_operator.core import losses
 from alluse_operator.core.history import Attempt
 from alluse_operator.core.observed import PreviousStatus, Snapshot
 from alluse_operator.core.plan import Apply, ComponentPlan, Outcome, Plan, Recover
@@ -47,12 +49,12 @@ def settle(plan: Plan, outcomes: Sequence[Outcome], before: PreviousStatus) -> d
 
 
 def component_rows(
-    components: Mapping[str, ComponentPlan], disabled: Iterable[str], snapshot: Snapshot
+    components: Mapping[str, ComponentPlan], disabled: Iterable[str], snapshot: Snapshot, now: datetime
 ) -> tuple[ComponentStatus, ...]:
     """One row a component, in start order; disabled ones after them, those that are being removed last."""
-    wanted = [_row(plan) for plan in components.values() if not plan.removed]
+    wanted = [_row(plan, snapshot, now) for plan in components.values() if not plan.removed]
     off = [_disabled(name, snapshot) for name in disabled if name not in components]
-    going = [_row(plan) for plan in components.values() if plan.removed]
+    going = [_row(plan, snapshot, now) for plan in components.values() if plan.removed]
     return tuple([*wanted, *off, *going][:MAX_COMPONENTS])
 
 
@@ -86,8 +88,9 @@ def _describe(outcome: Outcome) -> str:
             return "an action"
 
 
-def _row(plan: ComponentPlan) -> ComponentStatus:
+def _row(plan: ComponentPlan, snapshot: Snapshot, now: datetime) -> ComponentStatus:
     assessment, recovery = plan.assessment, plan.recovery
+    before = snapshot.resource.status.components.get(plan.name)
     attempts = recovery.attempts or (plan.restarts if assessment.reason in _KUBELET_ACTS else 0)
     return ComponentStatus(
         name=plan.name,
@@ -100,9 +103,12 @@ def _row(plan: ComponentPlan) -> ComponentStatus:
             for wait in plan.waits
         )
         or None,
+        caused_by=plan.causes[:MAX_COMPONENTS] or None,
+        rung=recovery.rung,
         attempts=attempts or None,
         last_action=_last_action(plan),
         next_action_time=recovery.next_action_at,
+        failures=losses.remember(before, assessment, now) or None,
         start_seconds=plan.start_seconds,
         revision=plan.revision or None,
     )
@@ -110,18 +116,28 @@ def _row(plan: ComponentPlan) -> ComponentStatus:
 
 def _recovery_words(plan: ComponentPlan) -> str:
     recovery = plan.recovery
+    until = format_time(recovery.next_action_at) if recovery.next_action_at is not None else ""
     match recovery.reason:
-        case ComponentReason.RECOVERY_BACKOFF if recovery.next_action_at is not None:
-            return f"restart {recovery.attempts + 1} not before {format_time(recovery.next_action_at)}"
-        case ComponentReason.RECOVERY_BUDGET_EXHAUSTED if recovery.next_action_at is not None:
+        case ComponentReason.RECOVERY_BACKOFF:
+            return f"{recovery.next} (attempt {recovery.attempts + 1}) not before {until}"
+        case ComponentReason.RECOVERY_IN_PROGRESS:
+            return f"{recovery.rung} is given until {until} to help"
+        case ComponentReason.RECOVERY_BUDGET_EXHAUSTED if recovery.next is not None:
             return (
-                f"{recovery.attempts} restarts did not help; the next is tried at "
-                f"{format_time(recovery.next_action_at)}, or when the spec changes"
+                f"safe state: {recovery.attempts} attempts did not help; {recovery.next} is tried at "
+                f"{until}, or when the spec changes, a dependency recovers, or a person asks for a retry"
             )
+        case ComponentReason.RECOVERY_BUDGET_EXHAUSTED:
+            return "safe state: the ladder has no step that can be taken"
         case ComponentReason.RECOVERY_BUDGET_IN_USE:
-            return "its restart waits until other recoveries are through"
+            return f"{recovery.next} waits until other recoveries are through"
+        case ComponentReason.DEPENDENCY_UNHEALTHY if until:
+            return f"left alone until {until}: a component that it stands on has just recovered"
         case ComponentReason.DEPENDENCY_UNHEALTHY:
             return "left alone while a component that it requires is not well"
+        case ComponentReason.INFRASTRUCTURE:
+            careful = f"; one careful attempt at {until}" if until else ""
+            return f"left alone: the cause is taken to be outside{careful}"
         case _:
             return ""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from alluse_operator.api.conditions import ComponentReason
+from alluse_operator.api.conditions import ComponentReason, Reason
 from alluse_operator.api.status import ComponentState, format_time
 from alluse_operator.core import graph
-from alluse_operator.core.plan import ComponentPlan
+from alluse_operator.core.causes import find_causes
+from alluse_operator.core.gate import WELL
+from alluse_operator.core.plan import ComponentPlan, Suspension
 from alluse_operator.core.rows import shorten
 
 #: What keeps a system from being ready, worst first.
@@ -37,24 +39,32 @@ class Root(NamedTuple):
 
 
 def roots(components: Mapping[str, ComponentPlan]) -> tuple[Root, ...]:
-    """Components in trouble none of whose Required dependencies is in trouble too; worst first."""
+    """Components at the root of the trouble, worst first. Who works with something missing brings nobody else
+    into trouble, and is no root where something that it stands on is in trouble."""
     blocked = any(plan.assessment.state is ComponentState.BLOCKED for plan in components.values())
     edges = {name: plan.requires & components.keys() for name, plan in components.items()}
     troubled = {name for name, plan in components.items() if _in_trouble(plan, blocked)}
-    above = {name: frozenset(found) for name, found in graph.dependants(edges).items()}
-    found = []
+    unwell = {name for name, plan in components.items() if plan.assessment.state not in WELL}
+    causes = find_causes(edges, unwell)
+    found = {root for name in troubled & unwell for root in causes[name]}
+    found |= {name for name in troubled - unwell if not graph.reachable(edges, [name]) & troubled}
+    above = {name: frozenset(others) for name, others in graph.dependants(edges).items()}
+    listed = []
     for name, plan in components.items():
-        if name not in troubled or graph.reachable(edges, [name]) & troubled:
-            continue
-        held = graph.reachable(above, [name])
-        holds = tuple(other for other in components if other in held and not components[other].done)
-        found.append(Root(plan, holds))
-    return tuple(sorted(found, key=lambda root: _SEVERITY[root.plan.assessment.state]))
+        if name in found:
+            held = graph.reachable(above, [name])
+            holds = tuple(other for other in components if other in held and not components[other].done)
+            listed.append(Root(plan, holds))
+    return tuple(sorted(listed, key=lambda root: _SEVERITY.get(root.plan.assessment.state, len(_SEVERITY))))
 
 
-def cause(components: Mapping[str, ComponentPlan]) -> str | None:
-    """One line: the worst root with its reason, since when, and whom it holds; further roots by name."""
+def cause(components: Mapping[str, ComponentPlan], suspension: Suspension | None = None) -> str | None:
+    """One line: the worst root with its reason, since when, whom it holds, and what is done next and when;
+    further roots by name. Where the cause is outside, that."""
     found = roots(components)
+    if suspension is not None and suspension.reason is Reason.INFRASTRUCTURE:
+        line = f"{suspension.reason}: {suspension.message}; since {format_time(suspension.since)}"
+        return shorten(f"{line}; sick: {', '.join(root.plan.name for root in found)}{_next(found)}")
     if not found:
         return None
     worst = found[0]
@@ -68,9 +78,20 @@ def cause(components: Mapping[str, ComponentPlan]) -> str | None:
     )
     if worst.holds:
         line += f"; holds {', '.join(worst.holds)}"
+    line += _next(found)
     if len(found) > 1:
         line += f"; also {', '.join(f'{r.plan.name} {r.plan.assessment.state}' for r in found[1:])}"
     return shorten(line)
+
+
+def _next(found: tuple[Root, ...]) -> str:
+    """What is done next, by the first root of which something is to be done at a known time."""
+    for root in found:
+        recovery = root.plan.recovery
+        if recovery.next_action_at is not None:
+            what = recovery.next or "look again"
+            return f"; next: {what} of {root.plan.name} at {format_time(recovery.next_action_at)}"
+    return ""
 
 
 def waiting(components: Mapping[str, ComponentPlan]) -> str | None:

@@ -1,0 +1,43 @@
+"""When a component lost its health: the memory that a status row keeps, and since when it has been unwell.
+
+Between well and well again a component goes through several states (Unhealthy, Recovering, Unhealthy ...),
+each with a time of its own. How long it has been unwell in all is what graces and interlocks ask for.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from alluse_operator.api.conditions import ComponentReason
+from alluse_operator.api.status import ComponentState
+from alluse_operator.core.gate import WELL
+from alluse_operator.core.observed import PreviousComponent
+from alluse_operator.core.plan import Assessment
+from alluse_operator.core.sight import LOSSES_KEPT
+
+#: As many as a row holds.
+_KEPT = 8
+_LOST = frozenset({ComponentState.UNHEALTHY, ComponentState.RECOVERING, ComponentState.FAILED})
+
+
+def remember(before: PreviousComponent | None, found: Assessment, now: datetime) -> tuple[datetime, ...]:
+    """The losses for the new row, oldest first: those of the old one that still count, and the one of now.
+
+    What we do ourselves to a component (a rollout, a restart) is no loss. The latest stays for as long as it
+    lasts.
+    """
+    if before is None:
+        return ()
+    known = list(before.failures)
+    if before.state in WELL and found.state in _LOST and found.reason != ComponentReason.RECOVERY_IN_PROGRESS:
+        known.append(max((min(found.since, now), *known)))
+    lasting = known[-1:] if found.state not in WELL else []
+    kept = [moment for moment in known if moment > now - LOSSES_KEPT or moment in lasting]
+    return tuple(sorted(set(kept))[-_KEPT:])
+
+
+def unwell_since(before: PreviousComponent | None, found: Assessment) -> datetime:
+    """Since when a component that is not well has not been."""
+    if before is None or before.state in WELL or not before.failures:
+        return found.since
+    return min(before.failures[-1], found.since)
