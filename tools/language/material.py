@@ -9,6 +9,7 @@ import hashlib
 import json
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,9 +19,11 @@ from alluse.schemas.intent import Intent
 from tools.language.sentences import Sentence
 
 #: Inverse strength of the regularisation, chosen by cross-validation on the examples.
-STRENGTH = 30.0
+STRENGTH = 60.0
 #: Weight of a mistyped example beside that of the example itself.
 MISTYPED_WEIGHT = 0.5
+#: Weight of `unknown` beside each intent: more is said in the world than what is meant for an agent.
+UNKNOWN_WEIGHT = 2.0
 SEED = 20
 #: Letters beside a letter on the keyboard.
 _NEIGHBOURS = {
@@ -42,10 +45,12 @@ class Material(NamedTuple):
     examples: list[Example]
     originals: int
     known_words: frozenset[str]
+    lexicon: frozenset[str]
 
     def digest(self) -> str:
         """SHA-256 of all that the weights follow from."""
-        facts = [FORMAT, CHARACTER_BLOCK, WORD_BLOCK, STRENGTH, self.originals, sorted(self.known_words)]
+        facts = [FORMAT, CHARACTER_BLOCK, WORD_BLOCK, STRENGTH, UNKNOWN_WEIGHT, self.originals]
+        facts += [sorted(self.known_words), sorted(self.lexicon)]
         return hashlib.sha256(json.dumps([facts, self.examples]).encode()).hexdigest()
 
 
@@ -60,7 +65,16 @@ def prepare(sentences: Sequence[Sentence]) -> Material:
         Example(normalise(mistype(text, chance), known)[0], intent, MISTYPED_WEIGHT)
         for text, intent in sentences
     ]
-    return Material(written + mistyped, len(written), known)
+    return Material(written + mistyped, len(written), known, _lexicon(written))
+
+
+def _lexicon(examples: Sequence[Example]) -> frozenset[str]:
+    """Words that at least two examples of some intent use: with one, each example would know all of its own
+    words, as no message of a stranger does."""
+    used = Counter(
+        word for each in examples if each.intent is not Intent.UNKNOWN for word in set(each.words.split())
+    )
+    return frozenset(word for word, count in used.items() if count > 1)
 
 
 def mistype(text: str, chance: random.Random) -> str:

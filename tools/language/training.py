@@ -18,10 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 
 from alluse.domain.intents import LEAST_CONFIDENCE
-from alluse.domain.intents_model import SIZE, IntentModel, grams, weighted
+from alluse.domain.intents_model import SIZE, STRANGE_START, IntentModel, grams, weighted
 from alluse.domain.intents_text import normalise
 from alluse.schemas.intent import Intent
-from tools.language.material import SEED, STRENGTH, Material, prepare
+from tools.language.material import SEED, STRENGTH, UNKNOWN_WEIGHT, Material, prepare
 from tools.language.sentences import EXAMPLES, Sentence, read
 
 _CHOICES = (10.0, 30.0, 60.0)
@@ -30,17 +30,23 @@ _FOLDS = 5
 
 def train(material: Material, strength: float = STRENGTH) -> IntentModel:
     """The model of this material; the same material gives the same model."""
-    counts = [grams(example.words) for example in material.examples]
+    counts = [grams(example.words, material.lexicon) for example in material.examples]
     idf = _idf(counts[: material.originals])
     classes = sorted({example.intent for example in material.examples})
     labels = np.array([classes.index(example.intent) for example in material.examples])
     regression = LogisticRegression(C=strength, max_iter=3000, tol=1e-6, class_weight="balanced")
-    shares = np.array([example.weight for example in material.examples])
+    shares = np.array(
+        [
+            example.weight * (UNKNOWN_WEIGHT if example.intent is Intent.UNKNOWN else 1.0)
+            for example in material.examples
+        ]
+    )
     regression.fit(_matrix(counts, idf), labels, sample_weight=shares)
     weights, scale = _quantised(regression.coef_.T)
     return IntentModel(
         classes=tuple(classes),
         known_words=material.known_words,
+        lexicon=material.lexicon,
         idf=idf,
         weights=weights,
         scale=scale,
@@ -55,6 +61,7 @@ def _idf(counts: Sequence[Counter[int]]) -> NDArray[np.float32]:
     for each in counts:
         documents[list(each)] += 1
     idf = np.log((1 + len(counts)) / (1 + documents)) + 1
+    idf[STRANGE_START:] = 1
     return idf.astype(np.float16).astype(np.float32)
 
 

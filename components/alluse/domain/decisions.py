@@ -3,10 +3,12 @@
 Every intent has one row. A row looks at nothing but the perception, so the whole table can be tried out.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from alluse.domain.asides import aside
 from alluse.schemas.agent import Action, ResponseType
 from alluse.schemas.common import AccountType, Condition
 from alluse.schemas.entities import ExtractAnswer
@@ -28,6 +30,9 @@ class Perception:
     secondary: tuple[Intent, ...] = ()
     understood: bool = True
     read: bool = True
+    message: str = ""
+    #: Intents that a message which fits none comes nearest to.
+    nearest: tuple[Intent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,17 @@ class Decision:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+_IN_DAYS: Final = re.compile(r"(?:in )?(?P<count>[0-9]{1,3})[ -](?P<unit>days?|weeks?)")
+
 Row = Callable[[Perception, Protocol], Decision]
 
 
 def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -> Decision:
     """What is to be done about a message. While the trading gate is closed nothing new is recommended."""
+    known, has_amount = perception.context, perception.entities.amount is not None
+    beside = aside(perception.message, perception.intent, has_amount, known.has_accounts)
+    if beside is not None:
+        return Decision(_BESIDE[beside], beside, "what was said beside the matter has an answer of its own")
     if not perception.understood and perception.intent is Intent.UNKNOWN:
         return Decision(
             Action.CLARIFY,
@@ -66,6 +77,15 @@ def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -
         )
     return decision
 
+
+_BESIDE: Final = {
+    ResponseType.COURTESY: Action.RESPOND,
+    ResponseType.TERM: Action.EXPLAIN,
+    ResponseType.NO_PROMISE: Action.EXPLAIN,
+    ResponseType.NO_ORDERS: Action.EXPLAIN,
+    ResponseType.NOT_BOOKED_HERE: Action.RESPOND,
+    ResponseType.YOUR_DATA: Action.HELP,
+}
 
 #: Answers that would be wrong if an amount, percentage or symbol in the message were overlooked.
 _NEEDS_READING: Final = frozenset(
@@ -125,8 +145,7 @@ def _week(condition: Condition) -> Row:
 
 
 def _classify_week(perception: Perception, protocol: Protocol) -> Decision:
-    if (week := perception.entities.week_type) is not None:
-        return _week(week)(perception, protocol)
+    """Whoever asks whether the week is red has not said that it is."""
     return Decision(
         Action.CLASSIFY,
         ResponseType.WEEK_FROM_DATA,
@@ -241,6 +260,15 @@ def _reinvest(perception: Perception, protocol: Protocol) -> Decision:
     return Decision(Action.SETUP, ResponseType.REINVEST, "the ledger's rules say whether there is something")
 
 
+def _unknown(perception: Perception, protocol: Protocol) -> Decision:
+    return Decision(
+        Action.CLARIFY,
+        ResponseType.SUGGESTIONS,
+        "the message fits no intent well enough",
+        {"nearest": list(perception.nearest[:2])} if perception.nearest else {},
+    )
+
+
 TABLE: Final[Mapping[Intent, Row]] = {
     Intent.GREETING: _always(Action.RESPOND, ResponseType.WELCOME, "a greeting is answered"),
     Intent.EXPLAIN_PROTOCOL: _always(Action.EXPLAIN, ResponseType.PROTOCOL, "the protocol is asked for"),
@@ -267,9 +295,7 @@ TABLE: Final[Mapping[Intent, Row]] = {
     Intent.REINVEST: _reinvest,
     Intent.HELP: _always(Action.HELP, ResponseType.HELP, "help is asked for"),
     Intent.STATUS: _always(Action.STATUS, ResponseType.STATUS, "the present state is asked for"),
-    Intent.UNKNOWN: _always(
-        Action.CLARIFY, ResponseType.SUGGESTIONS, "the message fits no intent well enough"
-    ),
+    Intent.UNKNOWN: _unknown,
 }
 
 
@@ -280,12 +306,24 @@ def trade_parameters(perception: Perception) -> dict[str, Any]:
         "symbols": entities.stock_symbols[:3],
         "account_types": entities.account_types,
         "option_type": entities.option_type,
-        "dte": entities.dte if entities.dte is not None and 1 <= entities.dte <= 730 else None,
+        "dte": _days_to_expiry(entities),
         "risk_level": entities.risk_level,
     }
     if entities.amount is not None and 0 < entities.amount <= 1e10:
         found["amount"] = round(entities.amount, 2)
+    if entities.delta_ranges:
+        found["named_delta"] = list(entities.delta_ranges[0])
     return {name: value for name, value in found.items() if value}
+
+
+def _days_to_expiry(entities: ExtractAnswer) -> int | None:
+    """As it was named, or else the days of an `in 14 days`; None outside of 1 to 730."""
+    days = entities.dte
+    for each in entities.entities:
+        match = _IN_DAYS.fullmatch(each.text.casefold())
+        if days is None and match:
+            days = int(match["count"]) * (7 if match["unit"].startswith("week") else 1)
+    return days if days is not None and 1 <= days <= 730 else None
 
 
 def symbols_asked(perception: Perception, protocol: Protocol) -> list[str]:

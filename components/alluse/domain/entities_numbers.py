@@ -148,6 +148,32 @@ def percentages(text: Text) -> Iterator[Found]:
             end = match.end("low") if name == "low" else match.end()
             yield Found(EntityType.PERCENTAGE, round(sign * value / scale, 8) + 0.0, start, end, 0.95)
 
+    yield from _parts(text)
+
+
+#: Of what one has: `half of my account`, `a quarter my money`.
+_PART = re.compile(
+    r"(?:(?<!\w)(?:a|one|nearly|almost) )?(?<!\w)(?P<part>half|third|quarter|fifth|tenth)"
+    r"(?= (?:of )?(?:my|the|our|its|all|it|everything)(?!\w))"
+)
+_PART_OF = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1}
+#: Percent without its word: only after "down", and as the last of a sentence.
+_BARE_FALL = re.compile(
+    r"(?<!\w)down (?:by |about |around |nearly )?(?P<number>[0-9]{1,2})(?= ?(?:$|[.;!?,]))"
+)
+
+
+def _parts(text: Text) -> Iterator[Found]:
+    """Shares in words, where something is said to fall or rise by them."""
+    for match in _PART.finditer(text.low):
+        before = re.split(r"[.;!?]", text.low[max(0, match.start() - _REACH) : match.start()])[-1]
+        found = list(_DIRECTION.finditer(before))
+        if found:
+            value = _PART_OF[match["part"]] * (-1 if found[-1]["fall"] else 1)
+            yield Found(EntityType.PERCENTAGE, round(value, 8), *match.span(), 0.8)
+    for match in _BARE_FALL.finditer(text.low):
+        yield Found(EntityType.PERCENTAGE, -int(match["number"]) / 100 + 0.0, *match.span("number"), 0.6)
+
 
 def _sign(low: str, match: re.Match[str]) -> int:
     if match["sign"] is not None:

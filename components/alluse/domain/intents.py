@@ -16,6 +16,8 @@ from alluse.schemas.entities import EntityType
 from alluse.schemas.intent import DetectAnswer, DetectContext, Intent, Method, ScoredIntent
 
 LEAST_CONFIDENCE: Final = 0.35
+#: A rule that matches a part of a message gives way where the model is that sure of `unknown`.
+OVERRULED_FROM: Final = 0.7
 #: A candidate of the model from this probability on is a further intent of the message.
 _LEAST_SECONDARY: Final = 0.25
 _MOST_ALTERNATIVES: Final = 3
@@ -25,6 +27,8 @@ CLASSIFY_BOOST: Final = 1.3
 RECOMMEND_BOOST: Final = 1.2
 #: After a question for amount and appetite, a message that holds either answers it.
 PROFILE_BOOST: Final = 3.0
+#: An answer to that question is taken for another intent only from this probability on.
+SURE_OF_ANOTHER: Final = 0.75
 _GREETING_CONFIDENCE: Final = 0.9
 _REPLY_CONFIDENCE: Final = 0.6
 
@@ -37,15 +41,17 @@ def detect(text: str, context: DetectContext, model: IntentModel) -> DetectAnswe
         return _answer(Intent.GREETING, RULE_CONFIDENCE, {}, Method.RULE, hints(rest))
     scores = boosted(model.probabilities(rest), context, found)
     ruled, whole = decide(rest)
-    if ruled:
+    if ruled and (whole or scores.get(Intent.UNKNOWN, 0.0) < OVERRULED_FROM):
         chosen = max(ruled, key=lambda intent: scores.get(intent, 0.0))
         confidence = 0.98 if whole else RULE_CONFIDENCE
         others = [intent for intent in ruled if intent is not chosen]
         further = [Intent.GREETING] * greeted + others + hints(rest)
         return _answer(chosen, confidence, scores, Method.RULE, further)
     best = max(scores, key=lambda intent: scores[intent])
-    if best is Intent.UNKNOWN or scores[best] < LEAST_CONFIDENCE:
-        if _answers_question(context, found):
+    answers = _answers_question(context, found)
+    least = SURE_OF_ANOTHER if answers and best is not Intent.PROVIDE_PROFILE else LEAST_CONFIDENCE
+    if best is Intent.UNKNOWN or scores[best] < least:
+        if answers:
             return _answer(Intent.PROVIDE_PROFILE, _REPLY_CONFIDENCE, scores, Method.RULE, [])
         if greeted:
             return _answer(Intent.GREETING, _GREETING_CONFIDENCE, scores, Method.RULE, [])

@@ -13,10 +13,10 @@ _COURTESY = re.compile(
     r"\b(?:please|kindly|now|thanks|thank you|so|ok|okay|well|then|just|yes|right now|for me|sir|also)\b"
 )
 _GREETING = re.compile(
-    r"^(?:(?:hello+|hi+|hey+|hiya|howdy|hallo|yo|sup|greetings|good (?:morning|afternoon|evening|day)|"
-    r"morning|"
-    r"afternoon|evening)(?: (?:there|again|everybody|everyone|all|bot|agent|team|friend|folks|to you|"
-    r"my friend))*(?: |$))+"
+    r"^(?:(?:hell+o+|hi+|he+y+|heya|hiya|howdy|hallo|hola|bonjour|ciao|aloha|ahoy|salut|yo|sup|wassup|g'?day|"
+    r"gm|greetings|good (?:morning|afternoon|evening|day)|morning|afternoon|evening)"
+    r"(?: (?:there|again|everybody|everyone|all|bot|agent|robot|assistant|team|friend|folks|guys|man|mate|"
+    r"dude|buddy|pal|partner|sir|madam|or|my|old|dear|to you|world))*(?: |$))+"
 )
 _NEWCOMER = re.compile(
     r"^(?:and |i )*(?:am )?(?:(?:new|a newcomer|a new user|new user|first time|a beginner|joining|"

@@ -9,22 +9,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final
 
+from alluse.domain.asides import GLOSSARY
 from alluse.schemas.agent import MAX_REPLY, GateBlocker, GateReading
 from alluse.schemas.base import DISCLAIMER
 from alluse.schemas.common import AccountType
+from alluse.schemas.intent import Intent
 from alluse.schemas.memory import AccountView, Expertise
 from alluse.schemas.protocol import Protocol
 
-#: One plain sentence for each term, told to a beginner at its first use.
+#: Terms that are explained to a beginner at their first use.
 TERMS: Final = {
-    "delta": "Delta: how much the option moves per 1 USD of the underlying; about the chance of assignment.",
-    "strike": "Strike: the price at which the buyer of a put may sell us 100 shares.",
-    "premium": "Premium: what we are paid for selling the option.",
-    "surplus": "Surplus: what an account holds above what was paid in.",
-    "drawdown": "Drawdown: the fall from the highest value so far.",
-    "value at risk": "Value at risk: a loss that one day exceeds only with the stated probability.",
-    "implied volatility": "Implied volatility: the yearly spread that an option's price stands for.",
-    "cash buffer": "Cash buffer: the part of an account that stays in cash.",
+    term: f"{term.capitalize()}: {GLOSSARY[term]}"
+    for term in (
+        "delta",
+        "strike",
+        "premium",
+        "surplus",
+        "drawdown",
+        "value at risk",
+        "implied volatility",
+        "cash buffer",
+    )
 }
 
 SIMULATION: Final = f"{DISCLAIMER[:1].upper()}{DISCLAIMER[1:]}."
@@ -346,12 +351,42 @@ def help_text() -> str:
     )
 
 
-def suggestions() -> str:
-    return (
-        "I did not understand that well enough to act on it. You could ask:\n1. What should I trade this "
-        "week?\n"
-        "2. How risky are my accounts?\n3. How am I doing?"
+#: What a message that fits no intent may have been about, as something to ask.
+_ASKABLE: Final = {
+    Intent.EXPLAIN_PROTOCOL: "How does the protocol work?",
+    Intent.EXPLAIN_ACCOUNTS: "What are the three accounts for?",
+    Intent.EXPLAIN_FORKING: "When does an account fork?",
+    Intent.SETUP_ACCOUNTS: "Set up my accounts with 50,000 USD",
+    Intent.PROVIDE_PROFILE: "I am a moderate investor",
+    Intent.CLASSIFY_WEEK: "What kind of week is it?",
+    Intent.MARKET_OUTLOOK: "How is the market doing?",
+    Intent.RECOMMEND_TRADES: "What should I trade this week?",
+    Intent.SELECT_DELTA: "Which delta fits now?",
+    Intent.SIZE_POSITION: "How many contracts can I afford?",
+    Intent.ASSESS_RISK: "How risky are my accounts?",
+    Intent.DRAWDOWN_HELP: "My portfolio is down 10 %, what now?",
+    Intent.ADJUST_POSITIONS: "Should I roll my puts?",
+    Intent.ACCOUNT_ADVICE: "How should I manage the accounts?",
+    Intent.CHECK_PERFORMANCE: "How am I doing?",
+    Intent.FORK_ACCOUNT: "Fork my Gen-Acc",
+    Intent.REINVEST: "Reinvest my profits",
+    Intent.HELP: "What can you do?",
+    Intent.STATUS: "Where do I stand?",
+}
+_ALWAYS_ASKABLE: Final = (Intent.RECOMMEND_TRADES, Intent.ASSESS_RISK, Intent.CHECK_PERFORMANCE)
+
+
+def suggestions(nearest: Sequence[Intent] = ()) -> str:
+    """Asks back. `nearest` are intents that the message comes near to; without any it is about something
+    else."""
+    offered = list(dict.fromkeys([*(each for each in nearest if each in _ASKABLE), *_ALWAYS_ASKABLE]))[:3]
+    opening = (
+        "I did not understand that well enough to act on it. Did you mean one of these?"
+        if nearest
+        else "I cannot help with that, or did not understand it: I know about the ALL-USE accounts, their "
+        "market, trades, risk and results, in English. You could ask:"
     )
+    return "\n".join([opening, *numbered([_ASKABLE[each] for each in offered])])
 
 
 def not_understood_now() -> str:

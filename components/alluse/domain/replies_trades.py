@@ -142,7 +142,7 @@ def _gaps(missing: Mapping[str, str]) -> str:
 
 
 def no_data(missing: Mapping[str, str]) -> str:
-    return f"There is nothing to compute from. {_gaps(missing)}".strip()
+    return f"I have no prices to compute from, so I name nothing. {_gaps(missing)}".strip()
 
 
 def delta_text(
@@ -183,7 +183,7 @@ def market_text(analyses: Sequence[MarketAnalysis], missing: Mapping[str, str]) 
         SIMULATION,
     ]
     return fit_lines(
-        f"The market by its symbols: {counted}.",
+        f"The market by its symbols: {counted}." if len(analyses) > 1 else "The data say:",
         numbered([analysis_line(each) for each in analyses]),
         " ".join(note for note in notes if note),
         more="symbol",

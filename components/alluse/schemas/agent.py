@@ -79,6 +79,12 @@ class ResponseType(StrEnum):
     NOT_UNDERSTOOD_NOW = "not_understood_now"
     NOT_READ_NOW = "not_read_now"
     GATE_CLOSED = "gate_closed"
+    COURTESY = "courtesy"
+    TERM = "term"
+    NO_PROMISE = "no_promise"
+    NO_ORDERS = "no_orders"
+    NOT_BOOKED_HERE = "not_booked_here"
+    YOUR_DATA = "your_data"
 
 
 class ChatRequest(Request):

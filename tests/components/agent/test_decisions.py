@@ -93,6 +93,17 @@ ALL = [
         Intent, SAID, ([], THREE, GROWN), (True, False), (True, False)
     )
 ]
+BESIDE = [
+    Perception(Intent.UNKNOWN, 0.1, SAID[0], context(THREE), message=message)
+    for message in (
+        "thanks",
+        "what is theta",
+        "do you promise a profit",
+        "is this real money",
+        "withdraw 500 from Gen-Acc",
+        "delete my data",
+    )
+]
 CAPITAL = {ResponseType.TRADES, ResponseType.SIZES}
 NEEDS_ACCOUNTS = {
     ResponseType.ACCOUNTS_EXIST,
@@ -108,6 +119,7 @@ def test_every_intent_has_a_row_and_every_answer_an_act() -> None:
     assert set(TABLE) == set(Intent)
     assert set(ACTS) == set(ResponseType)
     found = {decide(each, PROTOCOL, gate_open).response_type for each in ALL for gate_open in (True, False)}
+    found |= {decide(each, PROTOCOL).response_type for each in BESIDE}
     assert found == set(ResponseType)
     assert {decide(each, PROTOCOL).action for each in ALL} == set(Action)
 
@@ -142,7 +154,7 @@ def test_nothing_is_decided_that_is_not_known() -> None:
         ("provide_profile", [], SAID[2], "setup", "open_accounts"),
         ("provide_profile", [], SAID[1], "clarify", "amount_too_small"),
         ("provide_profile", THREE, SAID[2], "setup", "accounts_exist"),
-        ("classify_week", [], SAID[5], "classify", "week_stated"),
+        ("classify_week", [], SAID[5], "classify", "week_from_data"),
         ("classify_week", [], SAID[0], "classify", "week_from_data"),
         ("week_red", [], SAID[0], "classify", "week_stated"),
         ("recommend_trades", [], SAID[0], "clarify", "account_setup_required"),

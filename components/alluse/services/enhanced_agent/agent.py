@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from alluse.domain import replies
+from alluse.domain import replies, replies_asides
+from alluse.domain.asides import term_of
 from alluse.domain.decisions import NOTHING_READ, Decision, Perception, decide
 from alluse.runtime.context import Context
 from alluse.runtime.errors import NotAllowedError, UnavailableError
@@ -87,10 +88,18 @@ ACTS: Final[Mapping[Kind, Act]] = {
     Kind.SETUP_FIRST: _text(lambda turn: replies.setup_first()),
     Kind.HELP: _text(lambda turn: replies.help_text()),
     Kind.STATUS: booking.status,
-    Kind.SUGGESTIONS: _text(lambda turn: replies.suggestions()),
+    Kind.SUGGESTIONS: _text(lambda turn: replies.suggestions(turn.parameters.get("nearest", ()))),
     Kind.NOT_UNDERSTOOD_NOW: _text(lambda turn: replies.not_understood_now()),
     Kind.NOT_READ_NOW: _text(lambda turn: replies.not_read_now()),
     Kind.GATE_CLOSED: guarding.gate_closed,
+    Kind.COURTESY: _text(lambda turn: replies_asides.courtesy()),
+    Kind.TERM: _text(lambda turn: replies_asides.term(term_of(turn.request.message) or "delta")),
+    Kind.NO_PROMISE: _text(lambda turn: replies_asides.no_promise(turn.protocol)),
+    Kind.NO_ORDERS: _text(lambda turn: replies_asides.no_orders()),
+    Kind.NOT_BOOKED_HERE: _text(
+        lambda turn: replies_asides.not_booked_here(turn.known.accounts, turn.known.total_balance)
+    ),
+    Kind.YOUR_DATA: _text(lambda turn: replies_asides.your_data(turn.request.user_id)),
 }
 
 #: What could not be computed, by the answer that was wanted.

@@ -13,6 +13,8 @@ from alluse.schemas.memory import ContextAnswer
 from alluse.services.enhanced_agent.turn import MEMORY, State
 
 TIMEOUT_S = 2.0
+#: From this confidence on an alternative is worth asking back about.
+NEAR = 0.12
 
 
 async def perceive(context: Context[State], request: ChatRequest, degraded: set[str]) -> Perception:
@@ -55,7 +57,7 @@ async def perceive(context: Context[State], request: ChatRequest, degraded: set[
     if isinstance(detected, BaseException):
         degraded.add("intent-detector")
         intent = keyword_intent(request.message)
-        return Perception(intent, 0.0, extracted, known, understood=False, read=read)
+        return Perception(intent, 0.0, extracted, known, understood=False, read=read, message=request.message)
     return Perception(
         detected.intent,
         detected.confidence,
@@ -63,4 +65,6 @@ async def perceive(context: Context[State], request: ChatRequest, degraded: set[
         known,
         secondary=tuple(detected.secondary),
         read=read,
+        message=request.message,
+        nearest=tuple(each.intent for each in detected.alternatives if each.confidence >= NEAR),
     )

@@ -66,7 +66,7 @@ async def delta(turn: Turn) -> Said:
     ]
     analyses, missing = await analyse(turn, symbols_of(slots))
     ideas = await _select(turn, _questions(turn, slots, analyses))
-    text = replies_trades.delta_text(ideas, turn.protocol, missing, [])
+    text = replies_trades.delta_text(ideas, turn.protocol, missing, _named_delta(turn))
     return Said(text, _data(ideas, [], missing), {"trades": [_brief(idea) for idea in ideas]})
 
 
@@ -116,7 +116,17 @@ def _notes(turn: Turn) -> list[str]:
     notes = []
     if not turn.parameters.get("risk_level") and turn.known.risk_appetite is None:
         notes.append("Moderate risk is used; you stated none.")
-    return notes
+    return [*notes, *_named_delta(turn)]
+
+
+def _named_delta(turn: Turn) -> list[str]:
+    """A delta that the user named is not taken over silently, and not ignored silently either."""
+    named = turn.parameters.get("named_delta")
+    if not named:
+        return []
+    low, high = named
+    shown = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+    return [f"You named delta {shown}; the rule decides by the account's band and the market."]
 
 
 def _questions(turn: Turn, slots: Sequence[Slot], analyses: dict[str, MarketAnalysis]) -> list[Question]:
