@@ -48,8 +48,11 @@ def noticed_and_back(ground: Ground, done: Drill) -> None:
     assert done.recovered_after is not None, f"not back\n{story}\n{ground.kube.describe(ground.namespace)}"
     assert not done.line.acted_on_others, f"an action on a symptom\n{story}"
     assert not done.line.others_lost, f"a healthy component was disturbed\n{story}"
-    named = [cause for cause in done.line.causes if cause.startswith(f"{done.component} ")]
-    assert named == done.line.causes, f"another cause was named\n{story}"
+    causes = done.line.causes
+    assert any(cause.startswith(f"{done.component} ") for cause in causes), f"the cause is not named\n{story}"
+    # Who misses the broken one may say so before three checks of it have failed: as Degraded, no worse.
+    others = [cause for cause in causes if not cause.startswith(f"{done.component} ")]
+    assert all(cause.split()[1] == "Degraded" for cause in others), f"another cause was named\n{story}"
 
 
 @pytest.mark.parametrize(("name", "signal"), [(_DRAWN[-1], "KILL"), (_DRAWN[-2], "STOP")])
@@ -93,10 +96,13 @@ def test_an_image_that_does_not_exist_is_named_and_undone(ground: Ground) -> Non
     assert row["state"] == "Degraded", "the pod of the old revision serves on"
     assert ground.kube.status(SYSTEM, ground.namespace)["cause"].startswith(f"{name} ")
     ground.kube.kubectl(*patch, json.dumps({"spec": {"components": None}}))
+    ground.kube.kubectl(
+        "rollout", "status", f"deployment/{SYSTEM}-{name}", "-n", ground.namespace, "--timeout=60s"
+    )
 
 
 def test_all_sixteen_at_once_come_back_without_a_storm(ground: Ground, cluster: testenv.Cluster) -> None:
-    pods = ground.kube.items("pods", ground.namespace)
+    pods = [ground.pod(name) for name in COMPONENTS]
     uids = {pod["metadata"]["uid"] for pod in pods}
     processes = [process_of(cluster, pod) for pod in pods]
     before = ground.attempts()
@@ -111,7 +117,7 @@ def test_all_sixteen_at_once_come_back_without_a_storm(ground: Ground, cluster: 
         ground.wait_quiet()
         causes = [obj.get("status", {}).get("cause", "") for _, obj, _ in told.events]
     assert ground.attempts() == before, "the operator acted while most of the system was down"
-    assert {pod["metadata"]["uid"] for pod in ground.kube.items("pods", ground.namespace)} == uids
+    assert {ground.pod(name)["metadata"]["uid"] for name in COMPONENTS} == uids, "a pod was replaced"
     assert any("Infrastructure" in cause for cause in causes), causes
 
 
@@ -127,7 +133,8 @@ def test_the_command_tells_the_same_story(ground: Ground) -> None:
         return done.stdout
 
     assert f"{ground.namespace}/{SYSTEM}: Running, 16/16 ready" in ask("status")
-    assert "every part" in (said := ask("why", "enhanced-agent")) or "part by part" in said
+    said = ask("why", "enhanced-agent")
+    assert "part by part" in said
     assert "NO " not in said
     assert "nothing: everything is as it should be" in ask("plan")
     assert "begins with a clean record" in ask("retry", "enhanced-agent")

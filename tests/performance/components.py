@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tools import apart
 
 from alluse.client.calls import System
 from alluse.client.forwarding import Given
@@ -26,6 +28,7 @@ from component_processes import Cluster
 from performance.results import Figure, Results, median, percentile
 from performance.users import users_at_once
 
+ROOT = apart.ROOT
 SETTLE_S = 10.0
 HEALTH_ROUNDS = 25
 CALLS = 200
@@ -36,7 +39,10 @@ HOST = "127.0.0.1"
 
 
 async def measure(results: Results, directory: Path, rounds: int) -> None:
-    with Cluster(directory, {"ALL_USE_ENV": "production"}) as cluster:
+    # The packages of the image and no others, and compiled as they are there.
+    python = apart.prepare("components")
+    subprocess.run([python, "-m", "compileall", "-q", ROOT / "components"], check=True)
+    with Cluster(directory, {"ALL_USE_ENV": "production"}, str(python)) as cluster:
         starts(results, cluster)
         await asyncio.sleep(SETTLE_S)
         memory(results, cluster, "at rest")
@@ -144,7 +150,7 @@ async def computations(results: Results, cluster: Cluster) -> None:
         }
         for name, (component, path, body, aim) in asked.items():
             for number in range(20):
-                await caller.post(component, path, body(-number))
+                await caller.post(component, path, body(CALLS + 1 + number))
             samples = []
             for number in range(1, CALLS + 1):
                 message = body(number)

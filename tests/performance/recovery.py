@@ -56,7 +56,7 @@ def all_at_once(results: Results, cluster: testenv.Cluster, kube: Kube) -> None:
             kube.apply(drills.manifest(where))
             cold = back_again(kube, watch, where, started) - started
         ground.wait_quiet()
-        pods = kube.items("pods", where)
+        pods = [ground.pod(name) for name in COMPONENTS]
         processes = [process_of(cluster, each) for each in pods]
         before = ground.attempts()
         with kube.watch("pods", where) as watch:

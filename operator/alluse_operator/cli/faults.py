@@ -69,7 +69,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
             Cure.RESTART,
             steady=12,
         ),
-        Fault("leak", "it keeps more memory each second", {"fault": "leak", "mb": 16}, 120, Cure.END),
+        Fault("leak", "it keeps more memory each second", {"fault": "leak", "mb": 2}, 120, Cure.END),
         Fault(
             "out-of-memory",
             "it takes memory until its container is ended for it",
