@@ -82,9 +82,9 @@ class Situation:
 
     troubles: tuple[Trouble, ...] = ()
     symptoms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By subject: not well, but because of these roots, of which people are told instead."""
+    """Components that are not well, but because of these roots, of which people are told instead."""
     unsettled: frozenset[str] = frozenset()
-    """Subjects that are neither well nor in trouble: they start, stop, or nothing is known of them."""
+    """Components neither well nor in trouble: they start, stop, or nothing is known of them."""
     frozen: bool = False
     """Nothing is known of anything: no alert begins or ends, but for the `troubles` given."""
     recheck_at: datetime | None = None
@@ -303,13 +303,15 @@ class _Step:
         )
 
     def _without_trouble(self, row: AlertStatus) -> AlertStatus | None:
-        subject = row.subject or ""
-        if row.state is AlertState.RESOLVED or self._situation.frozen or subject in self._situation.unsettled:
+        component = row.subject if row.name == AlertName.COMPONENT_NOT_WELL else None
+        if row.state is AlertState.RESOLVED or self._situation.frozen:
+            return row
+        if component in self._situation.unsettled:
             return row
         if not _told(row):
             return None
-        if subject in self._situation.symptoms:
-            return row.model_copy(update={"inhibited_by": self._situation.symptoms[subject]})
+        if component is not None and component in self._situation.symptoms:
+            return row.model_copy(update={"inhibited_by": self._situation.symptoms[component]})
         return _end(row, self._now)
 
     # -- alerts become notices -------------------------------------------------------------------------

@@ -85,8 +85,9 @@ def make_report(
     now: datetime,
     outbox: Outbox | None = None,
 ) -> Report:
-    """The report of a pass, made after its actions were carried out. `outbox`: what became of the notices that
-    this process has handed out.
+    """The report of a pass, made after its actions were carried out.
+
+    `outbox`: what became of the notices that this process has handed out.
     """
     if plan.mode is Mode.GONE:
         return Report(None, False, (), Facts())
