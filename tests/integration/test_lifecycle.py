@@ -11,7 +11,7 @@ from tools.cluster.controlplane import ControlPlane
 
 import specs
 from alluse_operator.api import names
-from alluse_operator.cluster.kinds import CLAIM, DEPLOYMENT, POD, SERVICE, SYSTEM
+from alluse_operator.cluster.kinds import CLAIM, DEPLOYMENT, ENDPOINT_SLICE, POD, SERVICE, SYSTEM
 from apiserver import ApiServer
 from fault_proxy import FaultProxy
 from operators import OperatorProcess
@@ -96,7 +96,7 @@ def test_a_system_starts_in_order_runs_and_goes_without_a_trace(
         assert workload is not None
         assert ready_at["lastTransitionTime"] <= workload["metadata"]["creationTimestamp"]
     for kind, child in watcher.children():
-        if kind not in (POD, CLAIM):
+        if kind not in (POD, CLAIM, ENDPOINT_SLICE):
             [owner] = child["metadata"]["ownerReferences"]
             assert owner["uid"] == resource["metadata"]["uid"]
     watcher.delete()
@@ -301,10 +301,9 @@ def test_nothing_is_written_at_rest(operator: OperatorProcess, proxy: FaultProxy
     assert resource is not None
     watcher.until(
         lambda: (
-            listings(proxy) >= listed + 2
-            and operator.metric("allusesystem_reconcile_seconds_count") >= passes + 2
+            listings(proxy) >= listed + 2 and operator.metric("allusesystem_reconcile_seconds_count") > passes
         ),
-        "two resyncs",
+        "all is listed twice, and looked at again without being told",
         seconds=120,
     )
     assert writes(proxy)[told:] == []
