@@ -21,7 +21,7 @@ from alluse.client.screen import Screen
 from alluse_operator.cli import drill, leader, live, retry, safety, tree
 from alluse_operator.cli.explain import why
 from alluse_operator.cli.faults import FAULTS
-from alluse_operator.cli.forecast import forecast
+from alluse_operator.cli.forecast import decisions, forecast
 from alluse_operator.cli.picture import Picture, read
 from alluse_operator.cli.transport import Cluster
 
@@ -41,6 +41,7 @@ examples:
   kubectl allusesystem status --watch              ... and follow it
   kubectl allusesystem why enhanced-agent          from this component to the root of its trouble
   kubectl allusesystem plan                        what the operator would do now, and what it waits for
+  kubectl allusesystem journal                     what it has decided, newest first
   kubectl allusesystem retry position-sizer        begin anew where the operator has given up for a while
   kubectl allusesystem drill delta-selector --fault hang
                                                    break it (environment test only) and measure the recovery
@@ -65,6 +66,10 @@ with what was found, what has been done about it, and what comes next, by whom a
 _PLAN = """\
 Asks the operator that leads, through a port of its pod that only those may reach who may forward ports to it.
 It answers from the same rules by which it acts, and writes nothing."""
+
+_JOURNAL = """\
+The operator's latest decisions about the system: recovery, changed causes, whatever is not routine. With an
+ID, the whole record, for `python3 -m alluse_operator.replay FILE`, which makes the decision again."""
 
 _RETRY = """\
 Begins anew with a component whose recovery is exhausted, or with all: earlier attempts do not count any more,
@@ -123,11 +128,15 @@ def _parser() -> argparse.ArgumentParser:
         "name", nargs="?", default="", metavar="NAME", help="the system (default: the only one)"
     )
     plan.add_argument("--json", action="store_true", help="the operator's answer as it is")
-    plan.add_argument(
-        "--operator-namespace", default=leader.DEFAULT_NAMESPACE, metavar="NAME",
-        help=f"where the operator is installed (default: {leader.DEFAULT_NAMESPACE})",
-    )  # fmt: skip
     plan.set_defaults(carry_out=_plan)
+    kept = _add(commands, "journal", "what the operator has decided, and on what it stands", _JOURNAL)
+    kept.add_argument("id", nargs="?", default="", metavar="ID", help="one decision, whole, as JSON")
+    kept.set_defaults(carry_out=_journal)
+    for asking in (plan, kept):
+        asking.add_argument(
+            "--operator-namespace", default=leader.DEFAULT_NAMESPACE, metavar="NAME",
+            help=f"where the operator is installed (default: {leader.DEFAULT_NAMESPACE})",
+        )  # fmt: skip
     again = _add(commands, "retry", "begin anew where recovery has been given up for a while", _RETRY)
     again.add_argument(
         "component", nargs="?", default=retry.ALL, metavar="COMPONENT", help="default: every component"
@@ -218,6 +227,14 @@ def _plan(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
         screen.say(json.dumps(answer, indent=2))
         return 0
     _tell(screen, forecast(answer, _now()))
+    return 0
+
+
+def _journal(cluster: Cluster, parsed: argparse.Namespace, screen: Screen) -> int:
+    if parsed.id:
+        screen.say(json.dumps(leader.decision(cluster, parsed.operator_namespace, parsed.id), indent=2))
+        return 0
+    _tell(screen, decisions(leader.decisions(cluster, parsed.operator_namespace), _now()))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`plan`: what the operator would do in this moment, and what it waits for, with times."""
+"""`plan` and `journal`: what the operator would do in this moment and later, and what it has decided."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from alluse_operator.cli.words import ahead, clock, plain
+from alluse_operator.cli.words import ahead, clock, plain, span
 from alluse_operator.core.objects import Object
 from alluse_operator.core.reading import parse_time
 
@@ -38,6 +38,18 @@ def forecast(answer: Object, now: datetime) -> list[str]:
         else "it looks again at the next change"
     )
     return [plain(line) for line in lines]
+
+
+def decisions(answer: Object, now: datetime) -> list[str]:
+    """The lines of `journal`: one a decision, newest first."""
+    lines = []
+    for record in answer.get("records") or ():
+        at = parse_time(record.get("time"))
+        when = f"{clock(at)} ({span(now - at)} ago)" if at is not None else "?"
+        lines.append(f"{record.get('id', '?')}  {when}  {'; '.join(map(str, record.get('why') or ()))}")
+    return [plain(line) for line in lines] or [
+        "no decision about it is kept: nothing was out of the ordinary"
+    ]
 
 
 def _mode_words(mode: str) -> str:

@@ -37,12 +37,29 @@ def leading_pod(cluster: Cluster, namespace: str) -> str:
 
 def plan(cluster: Cluster, operator_namespace: str) -> Object:
     """What the operator would do now, and later. Raises ConnectError."""
+    return _ask(cluster, operator_namespace, f"/plan?system={_system(cluster)}")
+
+
+def decisions(cluster: Cluster, operator_namespace: str) -> Object:
+    """The latest decisions about the system that are kept, newest first, in short. Raises ConnectError."""
+    return _ask(cluster, operator_namespace, f"/journal?system={_system(cluster)}")
+
+
+def decision(cluster: Cluster, operator_namespace: str, number: str) -> Object:
+    """One decision with all that it stands on. Raises ConnectError."""
+    return _ask(cluster, operator_namespace, f"/journal/{quote(number, safe='')}")
+
+
+def _system(cluster: Cluster) -> str:
+    return quote(f"{cluster.place.namespace}/{cluster.place.system}", safe="/")
+
+
+def _ask(cluster: Cluster, operator_namespace: str, path: str) -> Object:
     pod = leading_pod(cluster, operator_namespace)
-    system = f"{cluster.place.namespace}/{cluster.place.system}"
     with cluster.port(pod, LOOPBACK_PORT, namespace=operator_namespace) as port:
-        status, answer = port.ask("GET", f"/plan?system={quote(system, safe='/')}")
+        status, answer = port.ask("GET", path)
     if status != 200:
-        detail = answer.get("detail") or answer.get("error") or "no reason given"
+        detail = answer.get("detail") or "no reason given"
         raise ConnectError(
             f"the operator ({pod}) answers {status}: {detail}",
             f"See its log: kubectl logs -n {operator_namespace} {pod}",

@@ -185,11 +185,16 @@ def operator(kubectl: Kubectl) -> Iterator[list[str]]:
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            known = self.path == "/plan?system=shop/demo"
-            body = {"system": "shop/demo", "actions": []} if known else {"detail": "no such system"}
+            told = {"id": 7, "time": "2026-01-05T09:00:00+00:00", "why": ["cause", "RestartPod of store"]}
+            answers = {
+                "/plan?system=shop/demo": {"system": "shop/demo", "actions": []},
+                "/journal?system=shop/demo": {"records": [told]},
+                "/journal/7": {**told, "given": {}},
+            }
+            known = self.path in answers
             self.send_response(200 if known else 404)
             self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
+            self.wfile.write(json.dumps(answers.get(self.path, {"detail": "no such system"})).encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -217,6 +222,20 @@ def test_plan_asks_the_pod_that_leads(
     assert forward[0] == f"--namespace={leader.DEFAULT_NAMESPACE}"
     assert forward[-2:] == ["pod/op-2", ":8081"]
     assert json.loads(run(kubectl, capsys, "plan", "--json")[1])["actions"] == []
+
+
+def test_the_journal_in_short_and_one_decision_whole(
+    kubectl: Kubectl, operator: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl.shows(WELL)
+    kubectl.holds("pods", {"items": [{"metadata": {"name": "op-1"}}]})
+    kubectl.holds("leases", {"items": [{"spec": {"holderIdentity": "op-1_abcd"}}]})
+    code, out, _ = run(kubectl, capsys, "journal")
+    assert code == 0
+    assert out.startswith("7  09:00:00Z (")
+    assert out.endswith("ago)  cause; RestartPod of store\n")
+    assert json.loads(run(kubectl, capsys, "journal", "7")[1])["given"] == {}
+    assert run(kubectl, capsys, "journal", "8")[0] == 2
 
 
 def test_plan_says_when_nobody_leads_or_the_operator_refuses(
