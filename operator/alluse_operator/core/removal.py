@@ -1,5 +1,8 @@
 """Taking components away in reverse order: nothing loses what it depends on while it still runs.
 
+What has ended need not be gone: the objects of a pod, its volumes and its ReplicaSet take a second or two
+longer, in which nobody needs anything any more.
+
 The order is read from the cluster (annotation `alluse.io/depends-on`), not from the spec, so that it
 holds for components that the spec no longer knows, and while the spec is invalid.
 """
@@ -15,6 +18,8 @@ from alluse_operator.core.ownership import owns
 from alluse_operator.core.plan import Delete, Propagation
 from alluse_operator.core.reading import component_of
 
+_ENDED = ("Succeeded", "Failed")
+
 
 @dataclass(frozen=True, slots=True)
 class Remains:
@@ -26,7 +31,17 @@ class Remains:
 
     @property
     def runs(self) -> bool:
-        return bool(self.workloads or self.pods)
+        """Something of it is there that runs or may run again."""
+        return bool(self.workloads or self.pods) and not self._has_ended
+
+    @property
+    def _has_ended(self) -> bool:
+        """All its pods have ended and are on their way out, as are the workloads that could make new ones.
+
+        Without any pod nobody knows what a ReplicaSet in between may make: then the workload must be gone.
+        """
+        ended = all(pod.deleting and pod.phase in _ENDED for pod in self.pods)
+        return bool(self.pods) and ended and all(workload.deleting for workload in self.workloads)
 
 
 def remains(snapshot: Snapshot) -> dict[str, Remains]:

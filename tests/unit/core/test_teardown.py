@@ -63,6 +63,34 @@ def test_the_next_goes_when_its_dependants_are_gone_with_their_pods() -> None:
     assert deleted(still) == []
 
 
+@pytest.mark.parametrize(
+    ("phase", "deleting", "deleted_now"),
+    [
+        ("Succeeded", T0, ["Deployment/shop-low"]),
+        ("Failed", T0, ["Deployment/shop-low"]),
+        ("Running", T0, []),
+        ("Succeeded", None, []),
+    ],
+)
+def test_a_dependant_that_has_ended_needs_nothing_even_if_its_objects_are_there(
+    phase: str, deleting: Any, deleted_now: list[str]
+) -> None:
+    """Its volumes and its ReplicaSet may take seconds more."""
+    pod = make_pod(BUILT["high"].workload, phase=phase, deleting=deleting)
+    live = {name: make_live(objects.workload) for name, objects in BUILT.items()}
+    live["high"]["metadata"]["deletionTimestamp"] = "2026-01-05T09:00:00Z"
+    resource = make_resource(SYSTEM, deleted=T0, finalizers=(names.FINALIZER,))
+    snapshot = make_snapshot(SYSTEM, objects=list(live.values()), pods=[pod], resource=resource, now=at(1))
+    assert deleted(make_plan(SENSELESS, {}, snapshot, at(1))) == deleted_now
+
+
+def test_with_everything_ended_the_finalizer_goes() -> None:
+    pod = make_pod(BUILT["low"].workload, phase="Succeeded", deleting=T0)
+    found = plan("high", pods=[pod], deletionTimestamp="2026-01-05T09:00:00Z")
+    assert found.actions == (RemoveFinalizer(),)
+    assert RemoveFinalizer() not in plan("high", pods=[pod]).actions, "its workload may still make another"
+
+
 def test_with_everything_gone_the_finalizer_goes() -> None:
     assert plan("high", "low").actions == (RemoveFinalizer(),)
 
