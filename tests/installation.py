@@ -11,7 +11,8 @@ from kube import Kube
 
 OPERATOR_NAMESPACE = "alluse-system"
 RELEASE = "allusesystem-operator"
-PREFIX = "e2e-"
+#: Of the namespaces that this process makes.
+PREFIX = f"e2e-{uuid.uuid4().hex[:4]}-"
 
 
 def install_operator(kube: Kube, image_values: tuple[str, ...], *more: str) -> None:

@@ -18,19 +18,21 @@ from tools.lanes import Result, Run, Stage, verdict
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUTS = ROOT / "build" / "stages"
 PYTEST = ("-m", "pytest", "-q", "--no-header")
+#: Each file in one piece, two files side by side: for tests that mostly wait.
+TWO_FILES = ("-n", "2", "--dist", "loadfile")
 SMALL = {"HYPOTHESIS_PROFILE": "check"}
 
 CHECK = (
-    Stage("format", ("-m", "ruff", "format", "--check", "--quiet", "."), lane="static"),
-    Stage("lint", ("-m", "ruff", "check", "--quiet", "."), lane="static"),
-    Stage("types", ("-m", "mypy"), lane="static"),
+    Stage("format", ("-m", "ruff", "format", "--check", "--quiet", "."), lane="compute"),
+    Stage("lint", ("-m", "ruff", "check", "--quiet", "."), lane="compute"),
+    Stage("types", ("-m", "mypy"), lane="compute"),
     Stage(
         "layers",
         ("-c", "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"),
-        lane="static",
+        lane="compute",
     ),
-    Stage("generated", ("-m", "tools.generate", "--check"), lane="static"),
-    Stage("property", (*PYTEST, "tests/property"), lane="static", environment=SMALL),
+    Stage("generated", ("-m", "tools.generate", "--check"), lane="compute"),
+    Stage("property", (*PYTEST, "tests/property"), lane="compute", environment=SMALL),
     Stage(
         "unit", (*PYTEST, "-n", "auto", "tests/unit", "tests/components", "tests/golden"), environment=SMALL
     ),
@@ -38,18 +40,22 @@ CHECK = (
 
 TEST = (
     *CHECK,
-    Stage("oracles", ("-m", "tools.oracles")),
-    Stage("marketdata", ("-m", "tools.marketdata", "check")),
-    Stage("language", ("-m", "tools.language", "--check", "--retrain")),
-    Stage("planted bugs", ("tests/property/planted_bugs.py",)),
-    Stage("processes", (*PYTEST, "tests/processes")),
     Stage("parts", ("-m", "tools.testenv", "prepare"), lane="cluster"),
-    Stage("integration", (*PYTEST, "tests/integration"), needs=("parts",)),
-    Stage("faults", (*PYTEST, "tests/faults"), needs=("parts",)),
-    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",)),
-    Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",)),
     Stage("cluster", ("-m", "tools.testenv", "up"), needs=("parts",), lane="cluster"),
-    Stage("e2e", (*PYTEST, "tests/e2e"), needs=("cluster",), lane="cluster"),
+    Stage(
+        "e2e", (*PYTEST, *TWO_FILES, "tests/e2e", "--ignore=tests/e2e/alone"), ("cluster",), lane="cluster"
+    ),
+    Stage("e2e alone", (*PYTEST, "tests/e2e/alone"), needs=("cluster",), lane="cluster"),
+    Stage("faults", (*PYTEST, "tests/faults"), needs=("parts",)),
+    Stage("integration", (*PYTEST, "tests/integration"), needs=("parts",)),
+    Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",)),
+    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",)),
+    Stage("planted bugs", ("tests/property/planted_bugs.py",), lane="compute"),
+    Stage("contracts", ("-m", "tools.contracts"), lane="compute"),
+    Stage("processes", (*PYTEST, "tests/processes"), lane="compute"),
+    Stage("oracles", ("-m", "tools.oracles"), lane="compute"),
+    Stage("marketdata", ("-m", "tools.marketdata", "check"), lane="compute"),
+    Stage("language", ("-m", "tools.language", "--check", "--retrain"), lane="compute"),
 )
 
 

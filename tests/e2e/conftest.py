@@ -1,4 +1,8 @@
-"""One cluster and one operator for all end-to-end tests; a namespace for each of them."""
+"""One cluster and one operator for all end-to-end tests; a namespace for each of them.
+
+Files of this folder may run side by side, in several processes. Those in `alone/` change the operator or take
+it away: nothing may run beside them.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,25 @@ from collections.abc import Iterator
 
 import pytest
 from tools import images, testenv
+from tools.cluster import cache
 
-from installation import OPERATOR_NAMESPACE, fresh_namespace, install_operator, namespaces_left
+from installation import (
+    OPERATOR_NAMESPACE,
+    fresh_namespace,
+    install_operator,
+    namespaces_left,
+)
 from kube import Kube
+
+#: Held while the ground that all processes share is made: cluster, images, operator.
+GROUND = "e2e-ground"
 
 
 @pytest.fixture(scope="session")
 def cluster() -> testenv.Cluster:
     """The kind cluster of the tests. Never the one of the person's kubeconfig."""
-    return testenv.ensure_cluster()
+    with cache.lock(GROUND):
+        return testenv.ensure_cluster()
 
 
 @pytest.fixture(scope="session")
@@ -25,15 +39,17 @@ def kube(cluster: testenv.Cluster) -> Kube:
 @pytest.fixture(scope="session")
 def image_values(cluster: testenv.Cluster) -> tuple[str, ...]:
     """Helm's values for the images of this tree, built and loaded into the cluster."""
-    return images.build_and_load(cluster).helm_values()
+    with cache.lock(GROUND):
+        return images.build_and_load(cluster).helm_values()
 
 
 @pytest.fixture(scope="session")
 def operator(kube: Kube, image_values: tuple[str, ...]) -> Iterator[str]:
     """The operator, installed by Helm as a person would; its namespace. In the end nothing may hang."""
-    install_operator(kube, image_values)
+    with cache.lock(GROUND):
+        install_operator(kube, image_values)
     yield OPERATOR_NAMESPACE
-    kube.wait("every namespace of the tests is gone", lambda: not namespaces_left(kube), 60)
+    kube.wait("every namespace of these tests is gone", lambda: not namespaces_left(kube), 60)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The chart's life: test, upgrade with a system running, uninstall that leaves nothing. Runs last: it takes the operator away."""
+"""The chart's life: test, upgrade with a system running, uninstall that leaves nothing."""
 
 from __future__ import annotations
 
