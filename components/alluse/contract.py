@@ -112,7 +112,7 @@ _ALERT = ("alert",)
 _PERF = ("run_id", "component", "kind", "before", "after")
 _PROTECTION = ("portfolio_id", "from", "to", "exposure_factor", "stop_new_entries")
 _PROTECTION_CONSUMERS = ("alert-manager", "position-sizer", "memory-manager")
-_LEDGER = ("user_id", "accounts", "entries", "cash_flow")
+_LEDGER = ("user_id", "accounts", "closed", "entries", "cash_flow")
 _LEDGER_CONSUMERS = ("portfolio-risk-monitor", "drawdown-protection", "enhanced-agent")
 _BREACH = ("portfolio_id", "kind", "value", "limit", "severity", "recommended_action")
 _GATE = ("open", "since", "within_seconds", "requires", "blockers")
@@ -200,6 +200,8 @@ EVENTS: Final[dict[str, EventFacts]] = {
         EventFacts("memory.merged", "memory-manager", _LEDGER_CONSUMERS, _LEDGER),
         EventFacts("memory.reinvested", "memory-manager", _LEDGER_CONSUMERS, _LEDGER),
         EventFacts("memory.fork_ready", "memory-manager", _LEDGER_CONSUMERS, _LEDGER),
+        EventFacts("memory.booked", "memory-manager", _LEDGER_CONSUMERS, _LEDGER),
+        EventFacts("memory.erased", "memory-manager", _LEDGER_CONSUMERS, ("user_id", "closed")),
         EventFacts(
             "intent.unknown",
             "intent-detector",

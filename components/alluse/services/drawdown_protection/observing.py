@@ -15,6 +15,7 @@ from alluse.domain.drawdown import Observation, Rules, drawdown_of, observe, sto
 from alluse.domain.reduction import holdings_of
 from alluse.runtime.context import Context
 from alluse.runtime.events import Event
+from alluse.runtime.metrics import Gauge
 from alluse.schemas.common import Portfolio
 from alluse.schemas.drawdown import Change, Protection
 from alluse.schemas.protocol import Protocol
@@ -107,13 +108,25 @@ def tell(
 
 
 def show_level(context: Context[Any], state: Protection) -> None:
+    ratio, level = _gauges(context)
+    ratio.set(drawdown_of(state.value, state.peak), portfolio=state.portfolio_id)
+    level.set(state.level.rank, portfolio=state.portfolio_id)
+
+
+def hide_level(context: Context[Any], portfolio_id: str) -> None:
+    """The gauges of a portfolio that is no more."""
+    for gauge in _gauges(context):
+        gauge.drop(portfolio=portfolio_id)
+
+
+def _gauges(context: Context[Any]) -> tuple[Gauge, Gauge]:
     labels = ("portfolio",)
-    context.metrics.gauge("alluse_drawdown_ratio", "Fall of a portfolio from its peak", labels).set(
-        drawdown_of(state.value, state.peak), portfolio=state.portfolio_id
+    return (
+        context.metrics.gauge("alluse_drawdown_ratio", "Fall of a portfolio from its peak", labels),
+        context.metrics.gauge(
+            "alluse_protection_level", "0 none, 1 light, 2 moderate, 3 aggressive, 4 emergency", labels
+        ),
     )
-    context.metrics.gauge(
-        "alluse_protection_level", "0 none, 1 light, 2 moderate, 3 aggressive, 4 emergency", labels
-    ).set(state.level.rank, portfolio=state.portfolio_id)
 
 
 async def take_value(context: Context[State], event: Event) -> None:
@@ -148,18 +161,23 @@ async def take_value(context: Context[State], event: Event) -> None:
 async def take_ledger(context: Context[State], event: Event) -> None:
     """Deposits and withdrawals that the ledger announces: `cash_flow` is USD by portfolio.
 
-    They are counted with the next value that is checked, unless that check names its own cash flow.
+    They are counted with the next value that is checked, unless that check names its own cash flow; what
+    portfolio-risk-monitor measures brings its flows itself. `closed` portfolios are no more.
     """
-    flows = event.data.get("cash_flow")
-    if not isinstance(flows, dict):
+    flows, closed = event.data.get("cash_flow", {}), event.data.get("closed", [])
+    if not (isinstance(flows, dict) and isinstance(closed, list)):
         return
     amounts = {str(name): float(usd) for name, usd in flows.items() if isinstance(usd, int | float)}
 
     def note(db: sqlite3.Connection) -> None:
         for portfolio_id, usd in amounts.items():
             state = records.load(db, portfolio_id)
-            if state is not None:
+            if state is not None and state.direct:
                 pending = state.pending_flow + usd
                 records.save(db, state.model_copy(update={"pending_flow": pending}))
+        for portfolio_id in closed:
+            records.remove(db, str(portfolio_id))
 
     await context.store.write(note)
+    for portfolio_id in closed:
+        hide_level(context, str(portfolio_id))

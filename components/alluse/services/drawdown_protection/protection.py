@@ -224,6 +224,8 @@ SERVICE: Service[State] = Service(
         "memory.forked": take_ledger,
         "memory.merged": take_ledger,
         "memory.reinvested": take_ledger,
+        "memory.booked": take_ledger,
+        "memory.erased": take_ledger,
     },
     endpoints=(
         Endpoint(

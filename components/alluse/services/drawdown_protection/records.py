@@ -53,6 +53,12 @@ def save(db: sqlite3.Connection, state: Protection, changes: Sequence[Change] = 
         )
 
 
+def remove(db: sqlite3.Connection, portfolio_id: str) -> None:
+    """Forget a portfolio and its changes."""
+    db.execute("DELETE FROM changes WHERE portfolio_id = ?", (portfolio_id,))
+    db.execute("DELETE FROM protection WHERE portfolio_id = ?", (portfolio_id,))
+
+
 def changes_of(db: sqlite3.Connection, portfolio_id: str, count: int) -> list[Change]:
     """The latest changes, newest first."""
     rows = db.execute(

@@ -350,7 +350,7 @@ def golden() -> None:
     expect("acts", set(ACTS), set(Kind))
 
 
-_LEDGER = ("accounts_created", "forked", "merged", "reinvested", "fork_ready")
+_LEDGER = ("accounts_created", "forked", "merged", "reinvested", "fork_ready", "booked", "erased")
 
 SERVICE: Service[State] = Service(
     name="enhanced-agent",

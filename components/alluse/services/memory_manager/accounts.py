@@ -85,8 +85,9 @@ async def put_accounts(call: Call[State], request: AccountsRequest) -> Reply:
             request.replace,
         )
         entries = write_booking(db, user_id, booking, now(), set_id)
-        accounts = views(load_accounts(db, user_id), call.state.protocol)
-        tell(context, db, "memory.accounts_created", user_id, booking, accounts, entries)
+        after = load_accounts(db, user_id)
+        accounts = views(after, call.state.protocol)
+        tell(context, db, "memory.accounts_created", user_id, booking, accounts, entries, _closed(after))
         return answer_accounts(user_id, accounts)
 
     return await change(call, user_id, "accounts", work, status=201)
@@ -107,7 +108,7 @@ async def post_entry(call: Call[State], request: EntryRequest) -> Reply:
         kind, amount = EntryKind(request.kind), cents_of(request.amount)
         return book(account, kind, amount, request.ref, call.state.protocol, other)
 
-    return await _book(call, f"entries {account_id}", rule, None)
+    return await _book(call, f"entries {account_id}", rule, "memory.booked")
 
 
 async def get_entries(call: Call[State], request: EntriesQuery) -> EntriesAnswer:
@@ -174,12 +175,16 @@ def _reinvest_all(accounts: list[Account], day: date, state: State) -> Booking:
     )
 
 
+def _closed(accounts: list[Opened]) -> list[str]:
+    return [each.account.account_id for each in accounts if each.account.closed]
+
+
 def _is_gen_acc(account: Account) -> bool:
     return account.type is AccountType.GEN_ACC and not account.closed
 
 
 async def _book(
-    call: Call[State], operation: str, rule: Callable[[list[Opened]], Booking], event: str | None
+    call: Call[State], operation: str, rule: Callable[[list[Opened]], Booking], event: str
 ) -> Reply:
     """Apply a rule to the user's accounts, write what it books and tell of it, all in one transaction."""
     user_id = call.params.user_id
@@ -192,12 +197,11 @@ async def _book(
         entries = write_booking(db, user_id, booking, now(), f"{operation.split()[0]}-{token_hex(6)}")
         after = load_accounts(db, user_id)
         accounts = views(after, protocol)
-        if event is not None:
-            tell(call.context, db, event, user_id, booking, accounts, entries)
+        tell(call.context, db, event, user_id, booking, accounts, entries, _closed(after))
         ready = {each.account.account_id for each in after if may_fork(each.account, protocol)}
         if newly := ready - ready_before:
             grown = [account for account in accounts if account.account_id in newly]
-            tell(call.context, db, "memory.fork_ready", user_id, Booking((), ()), grown, [])
+            tell(call.context, db, "memory.fork_ready", user_id, Booking((), ()), grown, [], [])
         return BookingAnswer(user_id=user_id, accounts=accounts, entries=entries)
 
     return await change(call, user_id, operation, work)

@@ -77,14 +77,19 @@ def tell(
     booking: Booking,
     accounts: list[AccountView],
     entries: list[LedgerEntry],
+    closed: list[str],
 ) -> None:
-    """Enqueue a ledger event; `cash_flow` is USD by account, whose id is also its portfolio's."""
+    """Enqueue a ledger event; `cash_flow` is USD by account, whose id is also its portfolio's.
+
+    `closed` are the accounts that this user had and has no more.
+    """
     context.events.enqueue(
         db,
         event,
         {
             "user_id": user_id,
             "accounts": [account.model_dump(mode="json") for account in accounts],
+            "closed": closed,
             "entries": [entry.model_dump(mode="json") for entry in entries],
             "cash_flow": {name: usd_of(cents) for name, cents in booking.cash_flow.items()},
         },

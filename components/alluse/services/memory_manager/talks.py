@@ -262,7 +262,17 @@ async def export_user(call: Call[State], request: UserPath) -> ExportAnswer:
 async def erase_user(call: Call[State], request: UserPath) -> EraseAnswer:
     """Delete everything of a user, from the file too (deleted cells are overwritten, the log is emptied)."""
     user_id = own(call, request.user_id)
-    erased = await call.context.store.write(lambda db: erase(db, user_id))
+
+    def work(db: sqlite3.Connection) -> dict[str, int]:
+        closed = [each.account.account_id for each in load_accounts(db, user_id)]
+        erased = erase(db, user_id)
+        # The others forget what they watch for this user.
+        call.context.events.enqueue(
+            db, "memory.erased", {"user_id": user_id, "closed": closed}, subject=user_id
+        )
+        return erased
+
+    erased = await call.context.store.write(work)
     await call.context.store.read(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
     call.context.log.info("user erased", rows=sum(erased.values()))
     return EraseAnswer(user_id=user_id, erased=erased)

@@ -43,7 +43,7 @@ from alluse.services.market_feed import known_symbols, returns_of
 from alluse.services.portfolio_risk_monitor import records
 from alluse.services.portfolio_risk_monitor.assessing import RATE, State, assess_portfolio
 from alluse.services.portfolio_risk_monitor.records import Watched
-from alluse.services.portfolio_risk_monitor.watching import reassess, sweep, take_ledger, var_gauge
+from alluse.services.portfolio_risk_monitor.watching import drop, reassess, sweep, take_ledger
 
 BUDGET = "components.risk_management.monitoring_interval"
 KEY_INTERVAL = "components.risk_management.loop_interval_s"
@@ -104,9 +104,7 @@ async def list_watched(call: Call[State]) -> WatchedList:
 async def forget(call: Call[State], request: PortfolioPath) -> None:
     if not await call.context.store.write(lambda db: records.remove(db, request.portfolio_id)):
         raise NotFoundError(f"{request.portfolio_id} is not watched")
-    call.state.problems.pop(request.portfolio_id, None)
-    var_gauge(call.context).drop(portfolio=request.portfolio_id, level="0.95")
-    var_gauge(call.context).drop(portfolio=request.portfolio_id, level="0.99")
+    drop(call.context, request.portfolio_id)
 
 
 async def test_back(call: Call[State], request: BacktestQuery) -> Backtest:
@@ -225,6 +223,8 @@ SERVICE: Service[State] = Service(
         "memory.forked": take_ledger,
         "memory.merged": take_ledger,
         "memory.reinvested": take_ledger,
+        "memory.booked": take_ledger,
+        "memory.erased": take_ledger,
     },
     endpoints=(
         Endpoint(

@@ -1,16 +1,21 @@
 """Watched portfolios: assessed again and again, each result written with its alerts and their events."""
 
+import json
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from pydantic import ValidationError
 
 from alluse.domain.errors import DomainError
 from alluse.runtime.context import Context
 from alluse.runtime.errors import UnavailableError
 from alluse.runtime.events import Event
-from alluse.schemas.risk import AlertEntry, Assessment, AssessRequest, HistoryEntry
+from alluse.schemas.memory import AccountView
+from alluse.schemas.risk import AlertEntry, Assessment, AssessRequest, HistoryEntry, WatchRequest
 from alluse.services.portfolio_risk_monitor import records
 from alluse.services.portfolio_risk_monitor.assessing import State, assess_portfolio
 from alluse.services.portfolio_risk_monitor.records import Watched
@@ -27,17 +32,78 @@ async def sweep(context: Context[State]) -> None:
 
 
 async def take_ledger(context: Context[State], event: Event) -> None:
-    """Deposits and withdrawals that the ledger announces: `cash_flow` is USD by portfolio."""
-    flows = event.data.get("cash_flow")
-    if not isinstance(flows, dict):
-        return
-    amounts = {str(name): float(usd) for name, usd in flows.items() if isinstance(usd, int | float)}
+    """What the ledger announces: its accounts as they stand now, those that are no more, and cash flows.
 
-    def note(db: sqlite3.Connection) -> None:
-        for portfolio_id, usd in amounts.items():
-            records.announce_flow(db, portfolio_id, usd)
+    A watched account without positions takes its new balance, peak and flows at once; for any other portfolio
+    the flow is counted with its next value. Accounts that were just opened are watched from now on. An event
+    that is older than what is known changes no value.
+    """
+    flows, accounts, closed = _ledger_of(event)
+    at = event.time or datetime.now(UTC)
 
-    await context.store.write(note)
+    def note(db: sqlite3.Connection) -> list[Watched]:
+        changed = []
+        for account in accounts:
+            before = records.load(db, account.account_id)
+            if before is None and event.name not in _OPENING:
+                continue
+            if before is not None and (before.portfolio.positions or at <= before.updated_at):
+                continue
+            after = records.updated(before, _as_watched(account), at)
+            records.save(db, after)
+            changed.append(after)
+        own = {each.portfolio_id for each in changed}
+        for portfolio_id, usd in flows.items():
+            if portfolio_id not in own:
+                records.announce_flow(db, portfolio_id, usd)
+        for portfolio_id in closed:
+            records.remove(db, portfolio_id)
+        return changed
+
+    for each in await context.store.write(note):
+        await reassess(context, each)
+    for portfolio_id in closed:
+        drop(context, portfolio_id)
+
+
+#: Ledger events that bring accounts into being.
+_OPENING = frozenset({"memory.accounts_created", "memory.forked"})
+
+
+def _ledger_of(event: Event) -> tuple[dict[str, float], list[AccountView], list[str]]:
+    """Cash flows in USD, accounts and closed accounts of a ledger event; what cannot be read is left out."""
+    flows, accounts, closed = (event.data.get(name) for name in ("cash_flow", "accounts", "closed"))
+    read = []
+    for each in accounts if isinstance(accounts, list) else ():
+        with suppress(ValidationError):
+            read.append(AccountView.model_validate_json(json.dumps(each)))
+    return (
+        {
+            str(name): float(usd)
+            for name, usd in (flows.items() if isinstance(flows, dict) else ())
+            if isinstance(usd, int | float)
+        },
+        read,
+        [str(each) for each in closed] if isinstance(closed, list) else [],
+    )
+
+
+def _as_watched(account: AccountView) -> WatchRequest:
+    """An account as a portfolio: cash, because the ledger knows of no positions."""
+    return WatchRequest(
+        portfolio_id=account.account_id,
+        account_type=account.type,
+        cash=account.balance,
+        peak_value=account.peak if account.peak > 0 else None,
+        net_flows=account.net_flows,
+    )
+
+
+def drop(context: Context[State], portfolio_id: str) -> None:
+    """Forget the figures of a portfolio that is not watched any more."""
+    context.state.problems.pop(portfolio_id, None)
+    for level in ("0.95", "0.99"):
+        var_gauge(context).drop(portfolio=portfolio_id, level=level)
 
 
 async def reassess(context: Context[State], watched: Watched) -> None:
