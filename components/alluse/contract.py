@@ -77,6 +77,7 @@ METRIC_CONFIG_REVISION: Final = "alluse_config_revision"
 METRIC_EVENTS_OUT: Final = "alluse_events_out_total"
 METRIC_EVENTS_IN: Final = "alluse_events_in_total"
 METRIC_EVENTS_DEAD: Final = "alluse_events_dead_total"
+METRIC_DISK_USED: Final = "alluse_disk_used_ratio"
 METRIC_LOG_DROPPED: Final = "alluse_log_dropped_total"
 
 # -- events ----------------------------------------------------------------------------------------

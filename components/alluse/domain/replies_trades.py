@@ -85,16 +85,17 @@ def idea_line(idea: Idea, guard: Guard, protocol: Protocol) -> str:
 
 
 def _size(sized: SizeAnswer, condition: Condition | None, protocol: Protocol) -> str:
+    factor = protocol.size.week_exposure[condition] if condition else 1.0
+    week = f", week factor {factor:.2f}"
     if sized.contracts:
-        factor = protocol.size.week_exposure[condition] if condition else 1.0
         noun = "contract" if sized.contracts == 1 else "contracts"
         return (
             f"{sized.contracts} {noun}: capital {usd(sized.capital_used)}, premium "
-            f"{usd(sized.premium_total)}, maximum loss {usd(sized.max_loss)}, week factor {factor:.2f}."
+            f"{usd(sized.premium_total)}, maximum loss {usd(sized.max_loss)}{week}."
         )
     one = f"; one ties up {usd(sized.capital_per_contract)}" if sized.capital_per_contract else ""
     fits = f", it fits from {usd(sized.smallest_balance)} on" if sized.smallest_balance else ""
-    return f"No contract fits: {block_reason(sized)}{one}{fits}."
+    return f"No contract fits: {block_reason(sized)}{one}{fits}{week}."
 
 
 def trades_text(

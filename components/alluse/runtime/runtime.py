@@ -119,6 +119,14 @@ class Runtime:
         self._opening = "the component has not been opened yet"
         self._tasks: set[asyncio.Task[None]] = set()
         self._add_checks()
+        if facts.stateful:
+            self.metrics.before_render(self._show_disk)
+
+    def _show_disk(self) -> None:
+        if (used := self.resources.disk) is not None:
+            self.metrics.gauge(
+                contract.METRIC_DISK_USED, "Share of the volume with the component's state that is used"
+            ).set(round(used, 4))
 
     # -- life ------------------------------------------------------------------------------------------
 

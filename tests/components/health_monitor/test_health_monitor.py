@@ -24,7 +24,7 @@ S = ComponentStatus
 SERVICE = replace(
     health_monitor.SERVICE,
     tasks=tuple(
-        replace(task, interval={"sweep": 0.2, "live": 0.02, "checks": 0.02}[task.name])
+        replace(task, interval={"sweep": 0.2, "live": 0.02, "checks": 0.02, "again": 0.02}[task.name])
         for task in health_monitor.SERVICE.tasks
     ),
 )
@@ -216,6 +216,26 @@ async def test_a_component_that_says_it_is_ill_is_believed(tmp_path: Path, syste
         assert await whole(it) == "degraded"
         selector.status = Health.HEALTHY
         await until(lambda: record.status is S.HEALTHY, "it is well")
+
+
+async def test_a_component_that_was_still_opening_is_not_ill_for_a_whole_round(
+    tmp_path: Path, system: System
+) -> None:
+    """Rounds of an hour: only the second look tells that it is well, and that another is gone."""
+    rounds = {"sweep": 3600.0, "live": 3600.0}
+    slow = replace(
+        SERVICE, tasks=tuple(replace(each, interval=rounds.get(each.name, 0.02)) for each in SERVICE.tasks)
+    )
+    analyzer = system.played["market-analyzer"]
+    assert isinstance(analyzer, Played)
+    analyzer.status = Health.UNHEALTHY
+    async with component(slow, tmp_path, system=system) as it:
+        await until(lambda: it.state.records["market-analyzer"].status is S.UNHEALTHY, "it is not open yet")
+        del system.played["position-sizer"]
+        await it.post("/v1/run")
+        analyzer.status = Health.HEALTHY
+        await until(lambda: it.state.records["market-analyzer"].status is S.HEALTHY, "it is well")
+        await until(lambda: it.state.records["position-sizer"].status is S.UNREACHABLE, "the other is gone")
 
 
 async def test_what_the_collector_missed_is_looked_at_at_once(tmp_path: Path, system: System) -> None:

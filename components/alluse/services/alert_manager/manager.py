@@ -1,7 +1,6 @@
 """Handlers, loops and self-test of alert-manager."""
 
 import secrets
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -277,14 +276,11 @@ async def open_state(context: Context[State]) -> State:
     board, revision = await context.store.read(lambda db: (records.load(db, now), records.revision(db)))
     state = State(Delivery(context), board, revision)
     active = context.metrics.gauge("alluse_alerts_active", "Alerts that fire", ("severity",))
-    disk = context.metrics.gauge("alluse_disk_used_ratio", "Share of the volume that is used")
 
     def refresh() -> None:
         alerts = list(state.board.alerts.values())
         for severity in Severity:
             active.set(sum(alert.severity is severity for alert in alerts), severity=severity.value)
-        usage = shutil.disk_usage(context.identity.state_dir)
-        disk.set(usage.used / usage.total if usage.total else 0.0)
 
     context.metrics.before_render(refresh)
     state.delivery.start()

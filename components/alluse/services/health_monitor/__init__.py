@@ -28,6 +28,8 @@ from alluse.services.health_monitor.monitor import KEY_FAST, KEY_SWEEP, MAX_CHEC
 
 #: Registered checks are looked through this often.
 CHECKS_S: Final = 1.0
+#: Whoever failed the last look is looked at again this often.
+AGAIN_S: Final = 1.0
 
 
 async def health(call: Call[Monitor]) -> SystemHealth:
@@ -69,6 +71,11 @@ async def open_monitor(context: Context[Monitor]) -> Monitor:
 async def look_live(context: Context[Monitor]) -> None:
     if context.config.flag("monitoring.enabled"):
         await context.state.look_live()
+
+
+async def look_again(context: Context[Monitor]) -> None:
+    if context.config.flag("monitoring.enabled"):
+        await context.state.look_again()
 
 
 async def sweep(context: Context[Monitor]) -> None:
@@ -125,6 +132,7 @@ SERVICE: Final[Service[Monitor]] = Service(
     tasks=(
         Task("sweep", sweep, lambda context: context.config.number(KEY_SWEEP)),
         Task("live", look_live, lambda context: context.config.number(KEY_FAST)),
+        Task("again", look_again, AGAIN_S),
         Task("checks", run_checks, CHECKS_S),
     ),
     consumers={"metrics.target_down": look_at_target, "metrics.target_up": look_at_target},

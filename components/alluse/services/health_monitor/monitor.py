@@ -49,6 +49,12 @@ class Monitor:
         if unclear:
             await self._look_all(unclear, self._report)
 
+    async def look_again(self) -> None:
+        """Look at those who did not answer or said that they are unhealthy: soon sure, soon well again."""
+        unsure = [name for name in COMPONENTS if self.records[name].failures]
+        if unsure:
+            await self.look_live(unsure)
+
     async def sweep(self) -> None:
         """One look at every component's own report."""
         await self._look_all(list(COMPONENTS), self._report)
