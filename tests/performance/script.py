@@ -44,15 +44,23 @@ async def main(kubeconfig: str, namespaces: list[str], begun: asyncio.Event) -> 
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
         tasks = {asyncio.create_task(start())}
         begun.set()
-        async for event in api.watch(f"/apis/apps/v1/deployments?watch=true&resourceVersion={version}"):
-            key = (event["object"]["metadata"]["namespace"], event["object"]["metadata"]["name"])
-            if event["type"] == "DELETED":
-                path, obj = objects(key[1], key[0])[2]
-                tasks.add(asyncio.create_task(api.post(path, obj)))
-            elif event["object"].get("status", {}).get("availableReplicas") and key not in available:
-                available.add(key)
-                tasks.add(asyncio.create_task(start()))
-            tasks = {task for task in tasks if not task.done()}
+        try:
+            async for event in api.watch(f"/apis/apps/v1/deployments?watch=true&resourceVersion={version}"):
+                key = (event["object"]["metadata"]["namespace"], event["object"]["metadata"]["name"])
+                if event["type"] == "DELETED":
+                    path, obj = objects(key[1], key[0])[2]
+                    tasks.add(asyncio.create_task(api.post(path, obj)))
+                elif event["object"].get("status", {}).get("availableReplicas") and key not in available:
+                    available.add(key)
+                    tasks.add(asyncio.create_task(start()))
+                for task in [task for task in tasks if task.done()]:
+                    tasks.discard(task)
+                    task.result()
+        finally:
+            # What is under way when the session closes is nobody's loss; but somebody must hear of its end.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def until_told(kubeconfig: str, namespaces: list[str]) -> None:
