@@ -47,7 +47,7 @@ class Resources:
         """Read all three, and collect garbage when memory is short."""
         self.memory = self._memory()
         self.cpu = self._cpu(clock())
-        self.disk = self._disk()
+        self.disk = self.read_disk()
         if self.memory is not None and self.memory > self._config.number("performance.memory.gc_threshold"):
             collected = gc.collect()
             self._log.warning("memory is short", used=round(self.memory, 3), collected=collected)
@@ -86,7 +86,8 @@ class Resources:
             return None
         return (spent - spent_then) / (now - then) / cores
 
-    def _disk(self) -> float | None:
+    def read_disk(self) -> float | None:
+        """Used share of the volume with the state, as of now."""
         try:
             stat = os.statvfs(self._state_dir)
         except OSError:

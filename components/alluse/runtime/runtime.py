@@ -123,7 +123,7 @@ class Runtime:
             self.metrics.before_render(self._show_disk)
 
     def _show_disk(self) -> None:
-        if (used := self.resources.disk) is not None:
+        if (used := self.resources.read_disk()) is not None:
             self.metrics.gauge(
                 contract.METRIC_DISK_USED, "Share of the volume with the component's state that is used"
             ).set(round(used, 4))

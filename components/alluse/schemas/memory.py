@@ -377,6 +377,22 @@ class Signal(Answer):
     data: dict[str, Any]
 
 
+class RuleKept(Answer):
+    """How often one rule was kept and broken; `detail` says what was counted."""
+
+    rule: str
+    kept: int
+    broken: int
+    detail: str
+
+
+class Adherence(Answer):
+    """`score` is the share of what was judged that kept its rule; null when there was nothing to judge."""
+
+    score: Fraction | None
+    rules: list[RuleKept]
+
+
 class ProtocolStateAnswer(Answer):
     user_id: str
     accounts: list[AccountView]
@@ -388,6 +404,7 @@ class ProtocolStateAnswer(Answer):
     reinvestments: list[LedgerEntry]
     signals: list[Signal]
     pending: list[Pending]
+    adherence: Adherence
 
 
 class Snapshot(Answer):

@@ -11,6 +11,8 @@ from alluse.runtime.errors import CheckDegradedError
 from alluse.runtime.identity import Identity
 from alluse.runtime.logs import Logs
 from alluse.runtime.resources import Resources
+from alluse.runtime.service import Service
+from inprocess import component
 
 
 @pytest.fixture
@@ -91,3 +93,10 @@ def test_short_memory_is_collected_and_then_reported(
             it.check()
     else:
         assert it.check().startswith("memory")
+
+
+@pytest.mark.parametrize(("name", "shown"), [("memory-manager", True), ("position-sizer", False)])
+async def test_who_keeps_state_shows_how_full_its_volume_is(tmp_path: Path, name: str, shown: bool) -> None:
+    async with component(Service(name=name), tmp_path) as it:
+        text = (await it.get("/metrics")).body.decode()
+    assert ("\nalluse_disk_used_ratio 0." in text) is shown

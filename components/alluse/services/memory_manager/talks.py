@@ -4,6 +4,7 @@ import sqlite3
 from datetime import datetime
 
 from alluse.domain.accounts import may_fork
+from alluse.domain.adherence import adherence
 from alluse.domain.conversation import dominant_topics, engagement_of, expertise_of, stage_of
 from alluse.runtime.errors import ConflictError
 from alluse.runtime.service import Call, Reply
@@ -220,9 +221,11 @@ async def get_protocol_state(call: Call[State], request: UserPath) -> ProtocolSt
     def read(db: sqlite3.Connection) -> ProtocolStateAnswer:
         opened = load_accounts(db, user_id)
         week = records.load_week(db, user_id, moment.date())
+        standing = views(opened, call.state.protocol)
+        kinds = {each.account.account_id: each.account.type for each in opened}
         return ProtocolStateAnswer(
             user_id=user_id,
-            accounts=views(opened, call.state.protocol),
+            accounts=standing,
             closed_accounts=views(opened, call.state.protocol, closed=True),
             week_classification=week,
             decisions=records.load_decisions(db, user_id, limit=100),
@@ -231,6 +234,7 @@ async def get_protocol_state(call: Call[State], request: UserPath) -> ProtocolSt
             reinvestments=load_entries(db, user_id, kind=EntryKind.ALLOCATION),
             signals=records.load_signals(db, [each.account.account_id for each in opened]),
             pending=_pending(call.state, opened, week),
+            adherence=adherence(standing, load_entries(db, user_id), kinds, call.state.protocol),
         )
 
     return await call.context.store.read(read)
