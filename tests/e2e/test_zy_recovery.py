@@ -22,8 +22,9 @@ from drills import SYSTEM, Ground
 from kube import Kube
 
 SEED = 20_260_105
-#: Seconds after which a fault must have been noticed.
-NOTICED_S = 10.0
+#: Seconds after which a fault must have been noticed, whatever else this machine is doing; `make bench` holds
+#: it to ten.
+NOTICED_S = 30.0
 
 REQUESTED = ("wrong-answer", "hang", "slow", "flap", "out-of-memory", "not-live")
 _DRAWN = random.Random(SEED).sample(sorted(set(COMPONENTS) - {"config-manager"}), len(REQUESTED) + 3)

@@ -199,16 +199,22 @@ def _what_it_says(document: Any) -> str:
     """The checks that do not pass, or else the document's own message."""
     if not isinstance(document, Mapping):
         return ""
-    checks = document.get("checks")
     bad: list[str] = []
-    if isinstance(checks, Mapping):
-        for name, check in checks.items():
-            verdict = check.get("status") if isinstance(check, Mapping) else check
-            if verdict in ("ok", "pass", "healthy", True):
-                continue
-            why = (check.get("message") or check.get("detail")) if isinstance(check, Mapping) else None
-            bad.append(f"{name}: {why}" if why else str(name))
+    for name, check in _checks(document.get("checks")):
+        verdict = check.get("status") if isinstance(check, Mapping) else check
+        if verdict in ("ok", "pass", "healthy", True):
+            continue
+        why = (check.get("message") or check.get("detail")) if isinstance(check, Mapping) else None
+        bad.append(f"{name}: {why}" if why else str(name))
     return "; ".join(bad) or str(document.get("message") or document.get("detail") or "")
+
+
+def _checks(checks: Any) -> list[tuple[str, Any]]:
+    """The checks of a health document by name: an object of them, or a list in which each has its name."""
+    if isinstance(checks, Mapping):
+        return [(str(name), check) for name, check in checks.items()]
+    rows = checks if isinstance(checks, list) else []
+    return [(str(check["name"]), check) for check in rows if isinstance(check, Mapping) and "name" in check]
 
 
 def _verdict(reading: ProbeReading | None, target: Target) -> str:

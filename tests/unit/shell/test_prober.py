@@ -83,6 +83,12 @@ async def ask(
             "cache: cold",
         ),
         (
+            200,
+            '{"status": "degraded", "checks": [{"name": "db", "status": "healthy"}, {"name": "resources", "status": "degraded", "detail": "memory 95 %"}, 7]}',
+            ProbeOutcome.DEGRADED,
+            "resources: memory 95 %",
+        ),
+        (
             503,
             '{"status": "unhealthy", "message": "no data\\nfor 5 min"}',
             ProbeOutcome.FAILED,
