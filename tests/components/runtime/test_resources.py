@@ -74,7 +74,7 @@ def test_what_has_no_limit_says_nothing(it: Resources, tmp_path: Path) -> None:
 
 
 def test_without_a_control_group_nothing_is_known(it: Resources) -> None:
-    it._disk = lambda: None  # type: ignore[method-assign]
+    it.read_disk = lambda: None  # type: ignore[method-assign]
     it.sample()
     assert it.check() == "no limits are set"
 
