@@ -18,6 +18,7 @@ from alluse_operator.api.errors import InvalidSpec
 from alluse_operator.api.spec import ComponentType
 from alluse_operator.core import history, overlay
 from alluse_operator.core.desired import System
+from alluse_operator.core.kept import as_kept
 from alluse_operator.core.objects import Ref, owner_uids, ref_of
 from alluse_operator.core.observed import ProbeOutcome, ProbeReading, Snapshot
 from alluse_operator.core.plan import (
@@ -25,6 +26,7 @@ from alluse_operator.core.plan import (
     Apply,
     ApplyReason,
     Delete,
+    KeepRevision,
     Outcome,
     Plan,
     Propagation,
@@ -64,6 +66,7 @@ class Pod:
     waiting: str = ""
     deleting: datetime | None = None
     done: bool = False
+    node: str = ""
 
     def __repr__(self) -> str:
         return f"<pod {self.name}>"
@@ -95,6 +98,11 @@ class ModelCluster:
     faults: list[str] = field(default_factory=list)
     """What happens to the next writes, first one first: 'ok', 'refuse' (not done), 'lose' (done, but the answer
     is lost), 'kill' (the operator dies with this write; of a restart it made the record, not the eviction)."""
+    nodes: dict[str, bool] = field(default_factory=dict)
+    """Nodes, and whether they are ready; none: the operator may not read them. New pods go to the first that is
+    ready and that they do not shun."""
+    silent: frozenset[str] | set[str] = frozenset()
+    """Components that the operator's deep checks do not reach."""
     stale: tuple[dict[Ref, dict[str, Any]], list[dict[str, Any]], dict[str, Any]] | None = None
     synced_at: datetime | None = None
     serial: int = 0
@@ -131,6 +139,7 @@ class ModelCluster:
             synced_at=self.synced_at or self.now,
             trust_for=TRUST_FOR,
             namespace_terminating=self.namespace_terminating,
+            nodes=[_raw_node(name, ready) for name, ready in self.nodes.items()],
         )
 
     def remember(self) -> None:
@@ -176,6 +185,8 @@ class ModelCluster:
                 self._delete(action.ref, action.uid, action.propagation, action.grace_seconds)
             case Recover():
                 error = self._recover(action, killed=killed)
+            case KeepRevision():
+                error = self._keep(action)
             case SetFinalizer():
                 self._finalizers([*self._held(), names.FINALIZER])
             case RemoveFinalizer():
@@ -267,11 +278,34 @@ class ModelCluster:
             if action.template != before:
                 workload["metadata"]["generation"] += 1
                 self.reached["rolled out"] += 1
-            if killed and action.evict:
+            if killed and (action.evict or action.rollback):
                 self.reached["killed between record and eviction"] += 1
                 return "the operator was killed"
+        if action.rollback is not None:
+            self.reached["rolled back"] += 1
+            error = self._apply(
+                Apply(action.component, action.rollback, ApplyReason.UPDATE, live_uid=action.workload_uid)
+            )
+            if error is not None:
+                return error
         for target in action.evict:
             self._delete(Ref("Pod", target.name), target.uid, Propagation.BACKGROUND, None)
+        return None
+
+    def _keep(self, action: KeepRevision) -> str | None:
+        """The real applier takes out what our field manager owns; here that is all but what recovery owns."""
+        live = self.objects.get(action.workload)
+        if live is None or live["metadata"]["uid"] != action.workload_uid:
+            return "409 uid differs"
+        rendering = copy.deepcopy({key: value for key, value in live.items() if key != "status"})
+        for key in ("uid", "creationTimestamp", "generation", "resourceVersion"):
+            rendering["metadata"].pop(key, None)
+        rendering["metadata"].get("annotations", {}).pop(names.RECOVERY_ANNOTATION, None)
+        _lay_over(rendering, {})
+        if not rendering["spec"]["template"]["metadata"]["annotations"]:
+            del rendering["spec"]["template"]["metadata"]["annotations"]
+        self._create({**action.obj, "data": as_kept(rendering)})
+        self.reached["revision kept"] += 1
         return None
 
     def _held(self) -> list[str]:
@@ -385,7 +419,12 @@ class ModelCluster:
             owner=ref,
             created=self.now,
             template=obj["spec"]["template"],
+            node=self._place(obj["spec"]["template"]),
         )
+
+    def _place(self, template: Mapping[str, Any]) -> str:
+        ready = [name for name, is_ready in self.nodes.items() if is_ready]
+        return min(ready, key=lambda name: name in str(template["spec"].get("affinity")), default="")
 
     def _kubelets(self) -> None:
         for pod in list(self.pods.values()):
@@ -440,7 +479,7 @@ class ModelCluster:
                 message="HTTP 500" if pod.grey else "",
             )
             for pod in self.pods.values()
-            if pod.ready
+            if pod.ready and pod.component not in self.silent
         ]
 
     def raw_pods(self) -> list[dict[str, Any]]:
@@ -482,6 +521,11 @@ class ModelCluster:
         )
 
 
+def _raw_node(name: str, ready: bool) -> dict[str, Any]:
+    condition = {"type": "Ready", "status": "True" if ready else "Unknown", "lastTransitionTime": stamp(T0)}
+    return {"kind": "Node", "metadata": {"name": name}, "status": {"conditions": [condition]}}
+
+
 def _lay_over(workload: dict[str, Any], part: Mapping[str, Any]) -> None:
     """Put the recovery manager's part into the pod template, in place of what it had there."""
     template = copy.deepcopy(workload["spec"]["template"])
@@ -520,7 +564,7 @@ def _raw_pod(pod: Pod, system: System) -> dict[str, Any]:
             "creationTimestamp": stamp(pod.created),
             **({"deletionTimestamp": stamp(pod.deleting)} if pod.deleting else {}),
         },
-        "spec": pod.template["spec"],
+        "spec": {**pod.template["spec"], "nodeName": pod.node},
         "status": {
             "phase": "Succeeded" if pod.done else "Running" if pod.running or pod.crashed else "Pending",
             "conditions": [

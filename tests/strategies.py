@@ -12,6 +12,7 @@ from alluse_operator.api.spec import (
     Criticality,
     DependencyCondition,
     OnDeadline,
+    OnUnhealthy,
     RecoveryAction,
     Requirement,
     TeardownOrder,
@@ -33,6 +34,8 @@ from alluse_operator.core.history import Attempt
 from builders import T0
 from desired_values import make_component, make_system
 
+#: Hold is what most edges have.
+_ON_UNHEALTHY = (OnUnhealthy.HOLD, OnUnhealthy.HOLD, OnUnhealthy.HOLD, *OnUnhealthy)
 #: What the operator itself does; it leaves no record of a safe state.
 _DEEDS = frozenset(action.value for action in RecoveryAction) - {"SafeState"} | {"RestartOnRecovery"}
 NAMES = ("config", "logger", "monitor", "analyzer", "sizer", "agent")
@@ -124,12 +127,12 @@ def dependencies(target: Component) -> st.SearchStrategy[Dependency]:
         if target.kind is ComponentType.JOB
         else (DependencyCondition.HEALTHY, DependencyCondition.HEALTHY, DependencyCondition.STARTED)
     )
-    return st.builds(
-        Dependency,
-        st.just(target.name),
-        st.sampled_from(conditions),
-        st.sampled_from((Requirement.REQUIRED, Requirement.REQUIRED, Requirement.PREFERRED)),
+    names, found = st.just(target.name), st.sampled_from(conditions)
+    grace = seconds(0, 10)
+    required = st.builds(
+        Dependency, names, found, st.just(Requirement.REQUIRED), st.sampled_from(_ON_UNHEALTHY), grace
     )
+    return st.one_of(required, required, st.builds(Dependency, names, found, st.just(Requirement.PREFERRED)))
 
 
 @st.composite

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from alluse_operator.api import names
 from alluse_operator.api.errors import FieldError, InvalidSpec
-from alluse_operator.api.spec import ComponentType, Requirement
+from alluse_operator.api.spec import ComponentType, OnUnhealthy, Requirement
 from alluse_operator.core import history, ladder
 from alluse_operator.core.desired import Dependency, RecoveryPolicy, System
 from alluse_operator.core.objects import WORKLOAD_KINDS, Ref, annotations
@@ -336,37 +336,67 @@ class ClusterMachine(RuleBasedStateMachine):
     def _restarts(self, done: Pass) -> None:
         system = self.cluster.system
         policy = system.recovery
-        restarts = [action for action in done.plan.actions if isinstance(action, Recover)]
-        busy = set()
-        going = {action.component for action in done.plan.actions if isinstance(action, Delete)}
-        for name, component in system.components.items():
-            if name in going:
-                continue
-            workload = self.cluster.workload(name)
-            attempts = history.parse(annotations(workload or {}).get(names.RECOVERY_ANNOTATION, ""))
-            if attempts and done.now < attempts[-1].at + component.start_deadline:
-                alive = [p for p in self.cluster.pods.values() if p.component == name and not p.deleting]
-                gone = all(p.uid != attempts[-1].pod_uid for p in alive)
-                if gone and sum(1 for p in alive if p.ready) < component.replicas:
-                    busy.add(name)
-        for action in restarts:
-            REACHED["resumed" if action.resume else "restarted"] += 1
-            pods = [self.cluster.pods.get(target.name) for target in action.evict]
-            assert not self.fresh or not any(pod and pod.waiting for pod in pods), (
-                "the kubelet's back-off is its own"
-            )
-            for edge in system.components[action.component].dependencies:
-                if edge.required and not action.resume:
-                    state = done.plan.components[edge.name].assessment.state
-                    assert str(state) in ("Healthy", "Degraded", "Completed"), "acted on a symptom"
-            if not action.resume:
-                self._budget(action, policy)
-        if self.fresh and any(not action.resume for action in restarts):
-            # `busy` was looked at after the pass, so it holds those that were just restarted, too.
+        recoveries = [action for action in done.plan.actions if isinstance(action, Recover)]
+        assert len({action.component for action in recoveries}) == len(recoveries)
+        for action in recoveries:
+            self._one(done, action)
+        made = [action for action in recoveries if action.attempt is not None and not action.resume]
+        if self.fresh and made:
+            # Looked at after the pass, so those that were just treated are among them.
+            going = {action.component for action in done.plan.actions if isinstance(action, Delete)}
+            busy = {name for name in system.components if name not in going and self._is_busy(done, name)}
             assert len(busy) <= policy.max_concurrent, busy
+        if done.plan.suspension is not None:
+            REACHED[f"suspended {done.plan.suspension.reason}"] += 1
         for plan in done.plan.components.values():
             if plan.recovery.reason:
                 REACHED[plan.recovery.reason] += 1
+            if plan.recovery.exhausted:
+                # The end that nobody has to wait for in vain: it has a name, a time and is told.
+                assert plan.recovery.next_action_at is not None
+                assert self._stalled(done)
+
+    def _stalled(self, done: Pass) -> bool:
+        assert self.cluster.resource is not None
+        said = done.report.status or self.cluster.resource["status"]
+        return any(row["type"] == "Stalled" for row in said["conditions"])
+
+    def _one(self, done: Pass, action: Recover) -> None:
+        """One step of recovery: on a root, within the budget, and not against the kubelet."""
+        system = self.cluster.system
+        attempt = action.attempt
+        if attempt is None:
+            REACHED["debt noted"] += 1
+            assert not action.evict
+            assert action.rollback is None
+            return
+        REACHED["resumed" if action.resume else "restarted"] += 1
+        REACHED[str(attempt.action)] += 1
+        pods = [self.cluster.pods.get(target.name) for target in action.evict]
+        assert not self.fresh or not any(pod and pod.waiting for pod in pods), "the kubelet's back-off"
+        if action.resume:
+            return
+        for edge in system.components[action.component].dependencies:
+            if edge.required and edge.on_unhealthy is not OnUnhealthy.IGNORE:
+                state = str(done.plan.components[edge.name].assessment.state)
+                assert state in ("Healthy", "Degraded", "Completed"), "acted on a symptom"
+        suspension = done.plan.suspension
+        if suspension is not None and suspension.reason == "Infrastructure":
+            REACHED["careful attempt"] += 1
+            assert done.now - suspension.since >= system.recovery.retry_exhausted_every
+        self._budget(action, system.recovery)
+
+    def _is_busy(self, done: Pass, name: str) -> bool:
+        """By the cluster's own truth: a young attempt, and not as many pods ready as there shall be."""
+        component = self.cluster.system.components[name]
+        workload = self.cluster.workload(name)
+        attempts = history.parse(annotations(workload or {}).get(names.RECOVERY_ANNOTATION, ""))
+        if not attempts or done.now >= attempts[-1].at + component.start_deadline:
+            return False
+        last = attempts[-1]
+        alive = [p for p in self.cluster.pods.values() if p.component == name and not p.deleting]
+        gone = all(p.uid not in last.evicted for p in alive) and bool(last.evicted)
+        return gone and sum(1 for p in alive if p.ready) < component.replicas
 
     def _budget(self, action: Recover, policy: Any) -> None:
         assert action.attempt is not None
@@ -374,7 +404,8 @@ class ClusterMachine(RuleBasedStateMachine):
         for attempt in same:
             window = [a for a in same if attempt.at - policy.window < a.at <= attempt.at]
             assert len(window) <= policy.max_actions
-        if len(same) > 1 and same[-1].number > 1:
+        same = [a for a in same if a.counts]
+        if len(same) > 1 and same[-1].number > 1 and action.attempt.counts:
             assert same[-1].at - same[-2].at >= ladder.jittered(policy, same[-2].number, action.workload_uid)
         if action.attempt.after_exhaustion:
             REACHED["tried after exhaustion"] += 1
@@ -388,11 +419,13 @@ class ClusterMachine(RuleBasedStateMachine):
             again = self.cluster.reconcile()
             assert again is not None
             # An eviction is a request: the pod that is still there is asked again. And what is no longer wanted
-            # may go as soon as those above it were asked to do without.
+            # may go as soon as those above it were asked to do without; of the revisions that are kept the oldest
+            # goes when a new one is there.
             rest = [
                 action
                 for action in again.plan.actions
                 if not (isinstance(action, Recover) and action.resume)
+                and not (isinstance(action, Delete) and action.ref.kind == "ControllerRevision")
                 and action.component in self.cluster.system.components
             ]
             states = {
@@ -522,7 +555,14 @@ def test_a_walk_to_the_rare_places() -> None:
         dependencies=(Dependency("base", requirement=Requirement.PREFERRED),),
     )
     system = make_system(
-        base, soft, recovery=RecoveryPolicy(max_actions=3, retry_exhausted_every=timedelta(seconds=60))
+        base,
+        soft,
+        recovery=RecoveryPolicy(
+            backoff_initial=timedelta(seconds=3),
+            max_actions=3,
+            min_healthy_percent=0,
+            retry_exhausted_every=timedelta(seconds=60),
+        ),
     )
     machine = ClusterMachine()
     machine.begin(system, "slow")

@@ -7,8 +7,9 @@ The rules, in the order in which they speak:
 3. Supporting objects of all components are brought to what is wanted at once (`supporting`).
 4. A workload that is missing, or of another revision, passes the start gate (`gate`), providers first, at
    most `maxParallel` at a time. Whatever else differs on a workload is put right at once.
-5. Components that are no longer wanted go in reverse order (`removal`).
-6. Of the sick components that an action may help the roots are treated, step by step, within the budget
+5. A component may be isolated, stopped, or owed a restart while one that it requires is unwell (`edges`).
+6. Components that are no longer wanted go in reverse order (`removal`).
+7. Of the sick components that an action may help the roots are treated, step by step, within the budget
    (`rescue`).
 """
 
@@ -23,11 +24,12 @@ from alluse_operator.api.errors import InvalidSpec
 from alluse_operator.api.names import FINALIZER
 from alluse_operator.api.spec import ComponentType, TeardownOrder
 from alluse_operator.api.status import ComponentState
-from alluse_operator.core import gate, interlocks, removal, startup, supporting
+from alluse_operator.core import edges, gate, interlocks, removal, rollback, startup, supporting
 from alluse_operator.core.desired import System
 from alluse_operator.core.diagnosis import causal
 from alluse_operator.core.drift import drift
 from alluse_operator.core.health import assess
+from alluse_operator.core.kept import keep, kept_revisions
 from alluse_operator.core.objects import ComponentObjects, Ref, metadata, ref_of
 from alluse_operator.core.observed import PreviousComponent, Snapshot, WorkloadView
 from alluse_operator.core.plan import (
@@ -38,6 +40,7 @@ from alluse_operator.core.plan import (
     ComponentPlan,
     Delete,
     InterlockView,
+    KeepRevision,
     Mode,
     Plan,
     Propagation,
@@ -99,7 +102,11 @@ class _Pass:
         self.snapshot = snapshot
         self.now = now
         self.sights = see(system, built, snapshot, now)
-        self.assessments = {name: assess(sight) for name, sight in self.sights.items()}
+        self.assessments = {name: self._assess(sight) for name, sight in self.sights.items()}
+        self.edges = edges.judge(system, self.sights, self.assessments, snapshot, now)
+        for name in self.edges.isolate:
+            # Nobody reaches it: no moment to start others on it.
+            self.assessments[name] = replace(self.assessments[name], healthy=False)
         self.remains = removal.remains(snapshot)
         self.plans = {
             name: ComponentPlan(
@@ -115,10 +122,13 @@ class _Pass:
             for name, sight in self.sights.items()
         }
         self.interlocks: tuple[InterlockView, ...] = ()
+        self.owed_at: datetime | None = None
         self.actions: list[Action] = []
         self.workload_actions: list[Action] = []
         self.slots = system.startup.max_parallel - sum(
-            1 for name, sight in self.sights.items() if startup.takes_slot(sight, self.assessments[name])
+            1
+            for name, sight in self.sights.items()
+            if name not in self.edges.stopped and startup.takes_slot(sight, self.assessments[name])
         )
 
     def run(self) -> Plan:
@@ -126,8 +136,10 @@ class _Pass:
         for name, objects in self.built.items():
             self._component(self.sights[name], objects)
         self._remove()
-        rescued = rescue(self.system, self.sights, self.plans, self.snapshot, self.now)
+        self._isolated()
+        rescued = rescue(self.system, self.sights, self.plans, self.edges, self.snapshot, self.now)
         self.plans.update(rescued.components)
+        self.owed_at = rescued.recheck_at
         self.interlocks = interlocks.check(self.system, self.plans, self.snapshot.resource.status, self.now)
         actions = (*self.actions, *self.workload_actions, *rescued.actions)
         return Plan(
@@ -163,6 +175,8 @@ class _Pass:
                 f"{taken} exists and belongs to somebody else: rename or remove it",
             )
             return
+        if name in self.edges.isolate:
+            objects = edges.as_isolated(objects)
         self.actions.extend(supporting.correct(name, objects, self.snapshot))
         if name in self.remains:
             self.actions.extend(supporting.prune(name, objects, self.remains[name], self.snapshot))
@@ -174,8 +188,20 @@ class _Pass:
         wanted = ref_of(objects.workload)
         if live is not None and live.deleting:
             return
+        name = sight.component.name
         if live is not None and live.ref == wanted:
-            self._clear_other_kinds(sight.component.name, wanted)
+            self._clear_other_kinds(name, wanted)
+            if live.revision != objects.revision and rollback.is_left(
+                name, objects.revision, self.snapshot, live, self._retried(name)
+            ):
+                self._rolled_back(name, objects.revision)
+                return
+            if name in self.edges.stop:
+                self._stop(sight, objects)
+                return
+            if name in self.edges.stopped:
+                self._come_back(sight, objects, live)
+                return
         if live is None or live.ref != wanted or live.revision != objects.revision:
             self._gate(sight, objects, live)
             return
@@ -187,6 +213,62 @@ class _Pass:
         if action is not None:
             self.workload_actions.append(action)
         self.workload_actions.extend(_unstick(sight))
+
+    def _stop(self, sight: Sight, objects: ComponentObjects) -> None:
+        """Scale to nothing, those that stand on it first."""
+        name = sight.component.name
+        reasons = ", ".join(self.edges.stop[name])
+        if not edges.may_stop(name, self.edges, self.system, self.sights):
+            self._note(name, f"stops with {reasons} when those that stand on it are down")
+            return
+        wanted = edges.as_stopped(objects.workload)
+        action = supporting.correction(name, wanted, objects.revision, self.snapshot)
+        if isinstance(action, Apply) and self._immutable(sight, action):
+            return
+        if action is not None:
+            self.workload_actions.append(action)
+        self._set(
+            name,
+            ComponentState.STOPPED,
+            ComponentReason.STOPPED_WITH_DEPENDENCY,
+            f"scaled to nothing while {reasons} is unwell",
+        )
+        self._without_suspect(name)
+
+    def _come_back(self, sight: Sight, objects: ComponentObjects, live: WorkloadView) -> None:
+        """What the stop was for is over: back through the start gate."""
+        name = sight.component.name
+        self._gate(sight, objects, live)
+        if self.plans[name].assessment.state is ComponentState.STOPPED:
+            waits = ", ".join(wait.name for wait in self.plans[name].waits)
+            why = f"waits for {waits}" if waits else "waits for its turn"
+            reason = ComponentReason.STOPPED_WITH_DEPENDENCY
+            self._set(name, ComponentState.STOPPED, reason, f"comes back: {why}")
+
+    def _rolled_back(self, name: str, revision: str) -> None:
+        """It stays on its last good revision until the spec asks for another one, or a person for a retry."""
+        words = f"revision {revision} did not become healthy: it runs its last good one"
+        if self.plans[name].assessment.state is ComponentState.HEALTHY:
+            self._set(name, ComponentState.DEGRADED, ComponentReason.ROLLED_BACK, words)
+        else:
+            self._note(name, words)
+
+    def _isolated(self) -> None:
+        for name, dependencies in self.edges.isolate.items():
+            words = f"out of its Service while {', '.join(dependencies)} is unwell"
+            if self.plans[name].assessment.state is ComponentState.HEALTHY:
+                self._set(name, ComponentState.DEGRADED, ComponentReason.ISOLATED, words)
+                self.plans[name] = replace(self.plans[name], causes=dependencies)
+            else:
+                self._note(name, words)
+
+    def _without_suspect(self, name: str) -> None:
+        plan = self.plans[name]
+        self.plans[name] = replace(plan, assessment=replace(plan.assessment, suspect="", recheck_at=None))
+
+    def _retried(self, name: str) -> datetime | None:
+        retry = parse_retry(self.snapshot.resource.retry)
+        return retry.of(name, self.now) if retry is not None else None
 
     def _clear_other_kinds(self, name: str, wanted: Ref) -> None:
         """Beside the wanted workload, one of another kind is a left-over of a change back and forth."""
@@ -242,10 +324,14 @@ class _Pass:
                 name, ComponentState.STARTING, ComponentReason.CREATED, "created; no pod runs yet", anew=True
             )
             return True
-        differing = drift(objects.workload, self.snapshot.objects[live.ref])
+        seen = self.snapshot.objects[live.ref]
+        differing = drift(objects.workload, seen)
         action = Apply(name, objects.workload, ApplyReason.UPDATE, differing, live.uid)
         if self._immutable(sight, action):
             return False
+        if live.revision != objects.revision and self._is_worth_keeping(name, live):
+            kept = keep(self.system.identity, name, seen)
+            self.workload_actions.append(KeepRevision(name, live.ref, live.uid, kept))
         self.workload_actions.append(action)
         self._set(
             name,
@@ -255,6 +341,12 @@ class _Pass:
             anew=True,
         )
         return True
+
+    def _is_worth_keeping(self, name: str, live: WorkloadView) -> bool:
+        """A revision that is healthy is what the component can go back to."""
+        if self.assessments[name].state is not ComponentState.HEALTHY or not live.revision:
+            return False
+        return all(one.revision != live.revision for one in kept_revisions(self.snapshot, name))
 
     def _immutable(self, sight: Sight, action: Apply) -> bool:
         """Whether the API server would refuse the change; says so."""
@@ -308,6 +400,25 @@ class _Pass:
                 ),
             )
 
+    def _assess(self, sight: Sight) -> Assessment:
+        """What health says; what was scaled to nothing for the sake of an edge is not asked."""
+        found = assess(sight)
+        if not edges.is_stopped(sight, self.snapshot):
+            return found
+        before = sight.previous
+        since = before.since if before is not None and before.state is ComponentState.STOPPED else None
+        return replace(
+            found,
+            state=ComponentState.STOPPED,
+            reason=ComponentReason.STOPPED_WITH_DEPENDENCY,
+            message="scaled to nothing",
+            since=min(since or self.now, self.now),
+            recheck_at=None,
+            started=False,
+            healthy=False,
+            suspect="",
+        )
+
     # -- words and times -----------------------------------------------------------------------------------
 
     def _set(
@@ -344,6 +455,7 @@ class _Pass:
             moments.append(plan.assessment.recheck_at)
             moments.extend((plan.recovery.next_action_at, plan.recovery.clean_at))
             moments.extend(wait.deadline for wait in plan.waits)
+        moments.extend((self.edges.recheck_at, self.owed_at))
         moments.extend(lock.closes_at for lock in self.interlocks)
         retry = parse_retry(self.snapshot.resource.retry)
         moments.append(retry.at if retry is not None else None)

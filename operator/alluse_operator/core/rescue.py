@@ -7,15 +7,16 @@ at a time. Where the cause is outside, nobody is treated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alluse_operator.api.spec import Criticality
 from alluse_operator.api.status import ComponentState
-from alluse_operator.core import ladder, recovery, steps
+from alluse_operator.core import edges, ladder, recovery, steps
 from alluse_operator.core.desired import System
 from alluse_operator.core.diagnosis import Diagnosis, causal, diagnose
+from alluse_operator.core.edges import Verdicts
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.observed import Snapshot
 from alluse_operator.core.plan import Assessment, ComponentPlan, Recover, Suspension
@@ -24,6 +25,8 @@ from alluse_operator.core.retry import parse_retry
 from alluse_operator.core.sight import Sight
 from alluse_operator.core.steps import Surroundings
 
+#: The API server's times are whole seconds.
+_SAME_MOMENT = timedelta(seconds=1)
 _RANK = {Criticality.CRITICAL: 0, Criticality.IMPORTANT: 1, Criticality.OPTIONAL: 2}
 #: States that say that a component is wholly well, so that who stands on it may be tried anew.
 _HEALTHY = frozenset({ComponentState.HEALTHY, ComponentState.COMPLETED})
@@ -36,12 +39,15 @@ class Rescue:
     """The plans with their causes and their recovery filled in."""
     suspension: Suspension | None = None
     actions_in_window: int = 0
+    recheck_at: datetime | None = None
+    """When a restart that is owed may be paid, if nothing changes until then."""
 
 
 def rescue(
     system: System,
     sights: Mapping[str, Sight],
     plans: Mapping[str, ComponentPlan],
+    asked: Verdicts,
     snapshot: Snapshot,
     now: datetime,
 ) -> Rescue:
@@ -49,20 +55,26 @@ def rescue(
     assessments = {name: plans[name].assessment for name in system.components}
     found = diagnose(system, sights, assessments, snapshot.resource.status, now)
     around = Surroundings(system, sights, assessments, snapshot, now)
-    return _Rescue(around, plans, found).run()
+    return _Rescue(around, plans, found, asked).run()
 
 
 class _Rescue:
     """One decision after the other, as each takes its share of the budget."""
 
     def __init__(
-        self, around: Surroundings, plans: Mapping[str, ComponentPlan], diagnosis: Diagnosis
+        self,
+        around: Surroundings,
+        plans: Mapping[str, ComponentPlan],
+        diagnosis: Diagnosis,
+        asked: Verdicts,
     ) -> None:
         self.around = around
         self.system = around.system
         self.now = around.now
         self.plans = plans
         self.diagnosis = diagnosis
+        self.asked = asked
+        self.moments: list[datetime] = []
         self.retry = parse_retry(around.snapshot.resource.retry)
         self.busy = {
             name: until
@@ -82,7 +94,8 @@ class _Rescue:
         decided: dict[str, ComponentPlan] = {}
         for component in self.order:
             name = component.name
-            plan = replace(self.plans[name], causes=self.diagnosis.causes.get(name, ()))
+            plan = self.plans[name]
+            plan = replace(plan, causes=self.diagnosis.causes.get(name, plan.causes))
             sight = self.around.sights[name]
             if self._treatable(name):
                 action, plan = self._treat(sight, plan)
@@ -98,6 +111,8 @@ class _Rescue:
                 )
                 plan = replace(plan, recovery=standing)
             decided[name] = plan
+        acting = {action.component for action in actions}
+        actions += (action for name in self.asked.owed if name not in acting for action in self._owed(name))
         made = [attempt for sight in self.around.sights.values() for attempt in sight.attempts]
         made += [action.attempt for action in actions if action.attempt is not None and not action.resume]
         window = self.now - self.system.recovery.window
@@ -106,7 +121,38 @@ class _Rescue:
             decided,
             self.diagnosis.suspension,
             sum(1 for attempt in made if attempt.at > window),
+            min(self.moments, default=None),
         )
+
+    def _owed(self, name: str) -> Iterator[Recover]:
+        """Restarts that are owed to the component: put on record, and paid when they are due."""
+        sight, debts = self.around.sights[name], self.asked.owed[name]
+        action: Recover | None = None
+        if any(debt not in sight.debts for debt in debts):
+            action = steps.note_debts(sight, debts, self.around)
+        elif self._may_pay(name):
+            action = steps.pay(sight, debts, self.system.recovery, self.around)
+            self.busy[name] = self.now + sight.component.start_deadline
+        if action is not None:
+            yield action
+
+    def _may_pay(self, name: str) -> bool:
+        policy = self.system.recovery
+        if (
+            name in self.asked.stopped
+            or self.diagnosis.infrastructure
+            or not edges.is_due(name, self.asked, self.system, self.around.assessments)
+        ):
+            return False
+        others = [until for other, until in self.busy.items() if other != name]
+        if len(others) >= policy.max_concurrent:
+            self.moments.append(min(others))
+            return False
+        attempts = self.around.sights[name].attempts
+        full = recovery.budget_opens(attempts, policy, self.system.generation, self.now, self._retried(name))
+        if full is not None:
+            self.moments.append(full)
+        return full is None
 
     def _treatable(self, name: str) -> bool:
         sight = self.around.sights[name]
@@ -184,6 +230,11 @@ def _under_way_until(sight: Sight, found: Assessment, now: datetime) -> datetime
     if not sight.attempts:
         return None
     last = sight.attempts[-1]
+    if not last.counts:
+        old = any(pod.created_at < last.at - _SAME_MOMENT for pod in sight.live)
+        to_come = old or sight.ready_count < sight.wanted_replicas
+        until = last.at + sight.component.start_deadline
+        return until if until > now and to_come else None
     until = last.at + sight.component.start_deadline
     same = bool(found.suspect) and found.suspect == last.pod_uid
     to_do = same and (recovery.is_to_resume(last, now) or last.action in ladder.SLOW_STEPS)

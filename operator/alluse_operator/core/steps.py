@@ -8,16 +8,20 @@ from datetime import datetime
 
 from alluse_operator.api.spec import ComponentType, RecoveryAction
 from alluse_operator.api.status import ActionType
-from alluse_operator.core import overlay
-from alluse_operator.core.desired import System
+from alluse_operator.core import overlay, recovery, rollback
+from alluse_operator.core.desired import RecoveryPolicy, System
 from alluse_operator.core.diagnosis import causal
 from alluse_operator.core.gate import WELL
-from alluse_operator.core.history import Attempt
+from alluse_operator.core.history import Attempt, Debt
 from alluse_operator.core.objects import Object
 from alluse_operator.core.observed import PodView, Snapshot
 from alluse_operator.core.plan import Assessment, PodTarget, Recover
 from alluse_operator.core.recovery import Act
 from alluse_operator.core.sight import Sight
+
+
+#: Reason of a restart that was owed.
+_DEPENDENCY_RECOVERED = "DependencyRecovered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ def applicable(sight: Sight, around: Surroundings) -> frozenset[RecoveryAction]:
         found.add(RecoveryAction.ROLLOUT_RESTART)
         if sight.component.storage is None and _another_node(sight, around.snapshot):
             found.add(RecoveryAction.RESCHEDULE_ELSEWHERE)
+        if rollback.last_good(sight, around.snapshot, around.now) is not None:
+            found.add(RecoveryAction.ROLLBACK_COMPONENT)
     if dependents(sight, around) and _can_spare(sight, around):
         found.add(RecoveryAction.RESTART_DEPENDENTS)
     return frozenset(found)
@@ -57,35 +63,70 @@ def dependents(sight: Sight, around: Surroundings) -> tuple[PodView, ...]:
 
 def unfinished(sight: Sight, around: Surroundings) -> bool:
     """Whether the latest attempt has something left to do."""
-    return bool(sight.attempts) and bool(_left_of(sight.attempts[-1], around))
+    if not sight.attempts:
+        return False
+    last = sight.attempts[-1]
+    return bool(_left_of(last, around)) or _way_back(sight, last, around) is not None
+
+
+def pay(
+    sight: Sight, debts: tuple[Debt, ...], policy: RecoveryPolicy, around: Surroundings
+) -> Recover | None:
+    """One restart for all that is owed: what takes the debts off the record also begins the rollout."""
+    attempt = Attempt(
+        pod_uid="",
+        at=around.now,
+        reason=_DEPENDENCY_RECOVERED,
+        number=0,
+        generation=around.system.generation,
+        action=ActionType.RESTART_ON_RECOVERY,
+        note=",".join(debt.dependency for debt in debts),
+    )
+    plain = _plain(sight, around)
+    if plain is None:
+        return None
+    record = recovery.record(sight.attempts, attempt, policy)
+    return replace(plain, history=record, debts=(), attempt=attempt, template=overlay.restarted(attempt.at))
+
+
+def note_debts(sight: Sight, debts: tuple[Debt, ...], around: Surroundings) -> Recover | None:
+    """Put on record what is owed, and do nothing else."""
+    plain = _plain(sight, around)
+    return replace(plain, debts=debts) if plain is not None else None
 
 
 def carry_out(sight: Sight, decision: Act, around: Surroundings) -> Recover | None:
     """The action for a decision; None: the workload is gone, or there is nothing left to do."""
+    plain = _plain(sight, around)
+    if plain is None:
+        return None
+    attempt = decision.history[-1]
+    plain = replace(plain, history=decision.history, attempt=attempt)
+    if decision.resume:
+        evict, back = _left_of(attempt, around), _way_back(sight, attempt, around)
+        return replace(plain, evict=evict, rollback=back, resume=True) if evict or back else None
+    made, action = _first_time(sight, attempt, plain, around)
+    return replace(action, attempt=made, history=(*decision.history[:-1], made))
+
+
+def _plain(sight: Sight, around: Surroundings) -> Recover | None:
+    """The record as it is, with all that its manager owns."""
     workload = sight.workload
     if workload is None:
         return None
-    live = around.snapshot.objects.get(workload.ref, {})
-    attempt = decision.history[-1]
-    plain = Recover(
+    return Recover(
         component=sight.component.name,
         workload=workload.ref,
         workload_uid=workload.uid,
         resource_version=workload.resource_version,
-        history=decision.history,
+        history=sight.attempts,
         debts=sight.debts,
-        attempt=attempt,
-        template=overlay.carried(live),
+        template=overlay.carried(around.snapshot.objects.get(workload.ref, {})),
     )
-    if decision.resume:
-        evict = _left_of(attempt, around)
-        return replace(plain, evict=evict, resume=True) if evict else None
-    made, action = _first_time(sight, attempt, plain, around, live)
-    return replace(action, attempt=made, history=(*decision.history[:-1], made))
 
 
 def _first_time(
-    sight: Sight, attempt: Attempt, plain: Recover, around: Surroundings, live: Object
+    sight: Sight, attempt: Attempt, plain: Recover, around: Surroundings
 ) -> tuple[Attempt, Recover]:
     """What the attempt is given, and the action that carries it out."""
     suspect = tuple(PodTarget(pod.name, pod.uid) for pod in sight.live if pod.uid == attempt.pod_uid)
@@ -99,6 +140,9 @@ def _first_time(
             node = _node_of(sight, attempt.pod_uid)
             made = replace(attempt, note=node)
             return made, replace(plain, template=overlay.restarted(attempt.at, node))
+        case ActionType.ROLLBACK_COMPONENT if sight.workload is not None:
+            made = replace(attempt, note=sight.workload.revision)
+            return made, replace(plain, rollback=_way_back(sight, made, around))
         case ActionType.RESTART_DEPENDENTS:
             others = tuple(PodTarget(pod.name, pod.uid) for pod in dependents(sight, around))
             return replace(attempt, targets=_uids(others)), replace(plain, evict=others)
@@ -115,6 +159,13 @@ def _left_of(attempt: Attempt, around: Surroundings) -> tuple[PodTarget, ...]:
         for pod in sight.live
         if pod.uid in wanted
     )
+
+
+def _way_back(sight: Sight, attempt: Attempt, around: Surroundings) -> Object | None:
+    """What a rollback has yet to apply."""
+    if attempt.action is not ActionType.ROLLBACK_COMPONENT:
+        return None
+    return rollback.way_back(sight, attempt.note, around.snapshot)
 
 
 def _uids(targets: tuple[PodTarget, ...]) -> tuple[str, ...]:
