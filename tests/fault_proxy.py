@@ -92,6 +92,7 @@ Fault = StreamError | Delay | Drop | Answer | Cut | Stall
 @dataclass(slots=True)
 class _Line:
     runner: web.AppRunner
+    server: Any
     port: int
     alive: bool = True
 
@@ -197,6 +198,8 @@ class FaultProxy:
         for line in self._lines:
             line.alive = False
             await line.runner.cleanup()
+            # Whoever connected while the line was being closed has been met by nobody.
+            await line.server.shutdown(0)
         if self._session is not None:
             await self._session.close()
         left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -218,7 +221,7 @@ class FaultProxy:
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self._lines.append(_Line(runner, runner.addresses[0][1]))
+        self._lines.append(_Line(runner, runner.server, runner.addresses[0][1]))
         return number
 
     async def _handle(self, line: int, request: web.Request) -> web.StreamResponse:

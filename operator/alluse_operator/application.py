@@ -24,6 +24,7 @@ from alluse_operator.cluster.applier import Applier
 from alluse_operator.cluster.client import Client
 from alluse_operator.cluster.leases import Lease
 from alluse_operator.cluster.mirror import Key, Mirror
+from alluse_operator.cluster.notifier import Notifier
 from alluse_operator.cluster.observer import TRUSTED_FOR, Observer
 from alluse_operator.cluster.prober import Prober
 from alluse_operator.cluster.recorder import Recorder
@@ -243,16 +244,29 @@ class _Term:
         self._recorder = Recorder(
             client, instance=settings.identity, leading=leading, clock=clock, metrics=metrics
         )
+        self._applier = Applier(client, self._mirror, leading=leading, wake=self._wake, metrics=metrics)
+        self._notifier = Notifier(
+            settings.alert_sinks, self._recorder, wake=self._wake, leading=leading, metrics=metrics
+        )
+        self._reporter = Reporter(
+            client,
+            self._mirror,
+            self._recorder,
+            self._notifier,
+            leading=leading,
+            wake=self._wake,
+            metrics=metrics,
+        )
         self._prober = Prober(self._wake, clock=clock, metrics=metrics)
         reconciler = Reconciler(
             mirror=self._mirror,
             observer=self._observer,
             prober=self._prober,
-            applier=Applier(client, self._mirror, leading=leading, metrics=metrics),
-            reporter=Reporter(client, self._mirror, self._recorder, leading=leading, metrics=metrics),
+            applier=self._applier,
+            reporter=self._reporter,
+            notifier=self._notifier,
             clock=clock,
             defaults=settings.defaults,
-            woken=lambda key: self._dispatcher.woken(key),
             journal=journal,
             deep_checks=settings.deep_checks,
         )
@@ -277,6 +291,7 @@ class _Term:
             self._start(self._supervisor.run(), "watches"),
             self._start(self._observe(), "observer"),
             self._start(self._recorder.run(), "recorder"),
+            self._start(self._notifier.run(), "notifier"),
             self._start(self._look_after_watches(), "watch check"),
         ]
         try:
@@ -285,7 +300,12 @@ class _Term:
             for part in parts:
                 part.cancel()
             stops = asyncio.gather(
-                self._dispatcher.stop(), self._prober.stop(), *parts, return_exceptions=True
+                self._dispatcher.stop(),
+                self._applier.stop(),
+                self._reporter.stop(),
+                self._prober.stop(),
+                *parts,
+                return_exceptions=True,
             )
             with suppress(TimeoutError):
                 async with asyncio.timeout(STOP_WITHIN.total_seconds()):

@@ -119,11 +119,6 @@ class Dispatcher:
             slot.task = asyncio.create_task(self._work(key, slot), name=f"worker {key}")
             slot.task.add_done_callback(lambda task: self._ended(key, slot, task))
 
-    def woken(self, key: Key) -> bool:
-        """Whether another pass is already called for."""
-        slot = self._slots.get(key)
-        return slot is not None and slot.woken.is_set()
-
     @property
     def running(self) -> bool:
         return self._running

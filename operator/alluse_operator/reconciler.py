@@ -7,7 +7,7 @@ whatever matters is in the cluster, so any operator goes on where another was st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,9 +17,10 @@ from alluse_operator.api.status import ComponentState
 from alluse_operator.clock import Clock
 from alluse_operator.cluster.applier import Applied, Applier
 from alluse_operator.cluster.mirror import Key, Mirror
+from alluse_operator.cluster.notifier import Notifier
 from alluse_operator.cluster.observer import FOREIGN_ASKED_EVERY, Observer
 from alluse_operator.cluster.prober import LONGEST_TIMEOUT, Prober, Target
-from alluse_operator.cluster.reporter import Published, Reporter
+from alluse_operator.cluster.reporter import Reporter
 from alluse_operator.core.desired import Defaults, Identity, System
 from alluse_operator.core.objects import ComponentObjects, Object
 from alluse_operator.core.observation import Observation
@@ -77,9 +78,9 @@ class Reconciler:
         prober: Prober,
         applier: Applier,
         reporter: Reporter,
+        notifier: Notifier,
         clock: Clock,
         defaults: Defaults,
-        woken: Callable[[Key], bool],
         journal: Journal,
         deep_checks: bool = True,
     ) -> None:
@@ -88,9 +89,9 @@ class Reconciler:
         self._prober = prober
         self._applier = applier
         self._reporter = reporter
+        self._notifier = notifier
         self._clock = clock
         self._defaults = defaults
-        self._woken = woken
         self._journal = journal
         self._deep_checks = deep_checks
         self._wanted: dict[Key, _Wanted] = {}
@@ -105,14 +106,15 @@ class Reconciler:
         snapshot, now = seen.read(), self._clock.now()
         plan = make_plan(wanted.system, wanted.built, snapshot, now)
         self._prober.aim(key, targets(plan, snapshot) if self._deep_checks else ())
-        applied = await self._applier.apply(key, plan, lambda: self._woken(key))
+        applied = await self._applier.apply(key, plan)
         if any(outcome.error and NAMESPACE_TERMINATES in outcome.error for outcome in applied.outcomes):
             self._observer.namespace_terminates(key.namespace)
-        report = make_report(snapshot, plan, applied.outcomes, self._clock.now())
-        published = await self._reporter.publish(key, resource, report)
+        outbox = self._notifier.outbox(key)
+        report = make_report(snapshot, plan, applied.outcomes, self._clock.now(), outbox)
+        held_back = self._reporter.publish(key, resource, report)
         self._note_unrest(key, plan)
         self._journal.note(key, seen, self._defaults, plan, now)
-        return self._next(wanted, plan, applied, published)
+        return self._next(wanted, plan, applied, held_back, report.alerts.recheck_at)
 
     async def dry_plan(self, key: Key) -> tuple[Plan, datetime] | None:
         """What a pass would decide now, and when now is; nothing is written. None: no such system."""
@@ -147,16 +149,23 @@ class Reconciler:
         self._wanted[key] = wanted
         return wanted
 
-    def _next(self, wanted: _Wanted, plan: Plan, applied: Applied, published: Published) -> Next:
+    def _next(
+        self,
+        wanted: _Wanted,
+        plan: Plan,
+        applied: Applied,
+        held_back: timedelta | None,
+        alerts_at: datetime | None,
+    ) -> Next:
         now = self._clock.now()
-        times: list[datetime] = [plan.requeue_at] if plan.requeue_at is not None else []
-        if published.due_in is not None:
-            times.append(now + published.due_in)
+        times = [moment for moment in (plan.requeue_at, alerts_at) if moment is not None]
+        if held_back is not None:
+            times.append(now + held_back)
         if wanted.foreign:
             times.append(now + FOREIGN_ASKED_EVERY)
         if applied.again:
             times.append(now)
-        failed = published.failed or any(not outcome.ok and outcome.transient for outcome in applied.outcomes)
+        failed = any(not outcome.ok and outcome.transient for outcome in applied.outcomes)
         if any(not outcome.ok and not outcome.transient for outcome in applied.outcomes):
             times.append(now + timedelta(seconds=2))
         return Next(at=min(times, default=None), failed=failed)
@@ -172,7 +181,8 @@ class Reconciler:
         self._applier.forget(key)
         self._observer.forget(key)
         self._journal.forget(key)
-        self._reporter.forget(key, wanted.identity.uid if wanted is not None else "")
+        uid = wanted.identity.uid if wanted is not None else ""
+        self._reporter.forget(key, uid, self._clock.now())
         return Next(gone=True)
 
 

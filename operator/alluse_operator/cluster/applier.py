@@ -18,7 +18,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -34,8 +34,10 @@ from alluse_operator.core.ownership import owns
 from alluse_operator.core.plan import (
     Action,
     Apply,
+    ApplyReason,
     Delete,
     KeepRevision,
+    Mode,
     Outcome,
     Plan,
     Recover,
@@ -47,9 +49,10 @@ from alluse_operator.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-#: Writes of one pass at a time, and of the whole process.
+#: Writes of one component at a time, of the whole process, and those among them that nobody waits for.
 PARALLEL = 8
 PARALLEL_IN_ALL = 24
+PARALLEL_BESIDE = 8
 #: Without these a pod cannot be made, would run without its rules, or could not be reached (the name of its
 #: Service
 #: may be somebody else's); they come before the workload.
@@ -89,6 +92,19 @@ class Applied:
     again: bool = False
 
 
+@dataclass(slots=True)
+class _Beside:
+    """Objects of a system that are made beside its passes."""
+
+    waiting: deque[Apply] = field(default_factory=deque)
+    """What the newest plan lacks, in its order."""
+    writing: dict[Ref, asyncio.Event] = field(default_factory=dict)
+    """What is under way, with what is done when it is."""
+    failed: dict[Ref, Outcome] = field(default_factory=dict)
+    """What the next pass has to tell."""
+    writers: set[asyncio.Task[None]] = field(default_factory=set)
+
+
 class Applier:
     """The only writer of children and of our finalizer."""
 
@@ -98,21 +114,28 @@ class Applier:
         mirror: Mirror,
         *,
         leading: Callable[[], bool],
+        wake: Callable[[Key], None],
         metrics: Metrics,
         retries: Retries | None = None,
     ) -> None:
         self._client = client
         self._mirror = mirror
         self._leading = leading
+        self._wake = wake
         self._metrics = metrics
         self._retries = retries or Retries()
         self._writes = asyncio.Semaphore(PARALLEL_IN_ALL)
+        self._writes_beside = asyncio.Semaphore(PARALLEL_BESIDE)
+        self._beside: dict[Key, _Beside] = {}
         self._refused: dict[Key, dict[Ref, _Refused]] = {}
         self._surprised: set[Key] = set()
 
-    async def apply(self, key: Key, plan: Plan, woken: Callable[[], bool]) -> Applied:
-        """Carry out the actions. `woken` tells that the plan is out of date: what can wait then waits."""
+    async def apply(self, key: Key, plan: Plan) -> Applied:
+        """Carry out the actions."""
         identity = plan.identity
+        if plan.mode is not Mode.RUN:
+            # Nothing may come into being behind the back of a plan that takes things away.
+            await self._finish_beside(key)
         outcomes: list[Outcome] = []
         first: list[Action] = []
         applies: list[Apply] = []
@@ -137,60 +160,124 @@ class Applier:
             error = f"{action.ref} waits until its present revision is kept: {failed.error}"
             outcomes.append(Outcome(action, error, failed.transient))
             applies.remove(action)
-        postponed = await self._apply_objects(key, identity, applies, outcomes, woken)
+        await self._apply_objects(key, identity, applies, outcomes)
         for action in last:
             outcomes.append(await self._carry_out(key, identity, action))
         surprised = key in self._surprised
         self._surprised.discard(key)
-        return Applied(tuple(outcomes), again=postponed or surprised)
+        return Applied(tuple(outcomes), again=surprised)
 
     def forget(self, key: Key) -> None:
         """The system is gone."""
         self._refused.pop(key, None)
+        if (beside := self._beside.pop(key, None)) is not None:
+            beside.waiting.clear()
+
+    async def stop(self) -> None:
+        """Cancel what is made beside; whoever leads next makes it."""
+        writers = [writer for beside in self._beside.values() for writer in beside.writers]
+        self._beside.clear()
+        for writer in writers:
+            writer.cancel()
+        await asyncio.gather(*writers, return_exceptions=True)
+
+    async def _finish_beside(self, key: Key) -> None:
+        """Begin nothing more, and wait for what is under way."""
+        if (beside := self._beside.get(key)) is not None:
+            beside.waiting.clear()
+            if beside.writers:
+                await asyncio.wait(set(beside.writers))
 
     # -- order -----------------------------------------------------------------------------------------------
 
     async def _apply_objects(
-        self,
-        key: Key,
-        identity: Identity,
-        applies: Sequence[Apply],
-        outcomes: list[Outcome],
-        woken: Callable[[], bool],
-    ) -> bool:
-        """Components that start now go first, each with what it stands on; the others' objects when there
-        is time.
+        self, key: Key, identity: Identity, applies: Sequence[Apply], outcomes: list[Outcome]
+    ) -> None:
+        """Components that start now go first, each with what it stands on. What others will need when their
+        gates open is made beside, so that these cost one write each; no pass waits for it.
         """
         lanes: dict[str, list[Apply]] = {}
         for action in applies:
             lanes.setdefault(action.component, []).append(action)
-        starting = [lane for lane in lanes.values() if any(_is_workload(action) for action in lane)]
-        # What the workloads to come will need first, so that their gates cost one write each.
-        waiting = [action for lane in lanes.values() if lane not in starting for action in lane]
-        rest = deque(sorted(waiting, key=lambda action: action.ref.kind not in NEEDED_BY_PODS))
-        at_least = min(len(rest), PARALLEL)
-        begun = 0
+        beside = self._beside.setdefault(key, _Beside())
+        beside.waiting.clear()
+        now: list[list[Apply]] = []
+        for lane in lanes.values():
+            if any(_is_workload(action) for action in lane):
+                now.append(lane)
+                continue
+            urgent = [action for action in lane if action.reason is not ApplyReason.CREATE]
+            if urgent:
+                now.append(urgent)
+            for action in lane:
+                if action in urgent or action.ref in beside.writing:
+                    continue
+                if (failed := beside.failed.pop(action.ref, None)) is not None:
+                    outcomes.append(replace(failed, action=action))
+                else:
+                    beside.waiting.append(action)
+        beside.failed.clear()
+        self._go_on_beside(key, identity, beside)
+        lane_outcomes = await self._all(self._lane(key, identity, lane) for lane in now)
+        outcomes.extend(outcome for each in lane_outcomes for outcome in each)
 
-        async def drain() -> None:
-            # At least one batch in each pass, so that a busy cluster cannot starve it.
-            nonlocal begun
-            while rest and (begun < at_least or not woken()):
-                begun += 1
-                outcomes.append(await self._carry_out(key, identity, rest.popleft()))
+    def _go_on_beside(self, key: Key, identity: Identity, beside: _Beside) -> None:
+        """Have as many writers at work as there is work for."""
 
-        async def start(lane: Sequence[Apply]) -> None:
-            outcomes.extend(await self._lane(key, identity, lane))
+        async def write() -> None:
+            while beside.waiting:
+                async with self._writes_beside:
+                    if not beside.waiting:
+                        break
+                    outcome = await self._write_beside(key, identity, beside, beside.waiting.popleft())
+                if not outcome.ok:
+                    beside.failed[outcome.action.ref] = outcome  # type: ignore[union-attr]
+            if (beside.failed or key in self._surprised) and self._beside.get(key) is beside:
+                self._wake(key)
 
-        free = max(PARALLEL - sum(map(len, starting)), 1)
-        await self._all([*map(start, starting), *(drain() for _ in range(min(free, len(rest))))])
-        await self._all(drain() for _ in range(min(PARALLEL, len(rest))))
-        return bool(rest)
+        for _ in range(min(PARALLEL_BESIDE, len(beside.waiting)) - len(beside.writers)):
+            writer = asyncio.create_task(write(), name=f"objects of {key}")
+            beside.writers.add(writer)
+            writer.add_done_callback(beside.writers.discard)
+
+    async def _write_beside(self, key: Key, identity: Identity, beside: _Beside, action: Apply) -> Outcome:
+        if self._is_there(key, action):
+            return Outcome(action)
+        done = beside.writing[action.ref] = asyncio.Event()
+        try:
+            return await self._carry_out(key, identity, action)
+        except NotLeading as error:
+            beside.waiting.clear()
+            return Outcome(action, str(error), transient=True)
+        except Exception as error:
+            self._metrics.reconcile_errors.labels("internal").inc()
+            log.exception(
+                "%s not made, by a mistake in the operator; please report it",
+                action.ref,
+                extra={"namespace": key.namespace, "system": key.name, "reason": "internal"},
+            )
+            return Outcome(action, str(error) or type(error).__name__, transient=True)
+        finally:
+            del beside.writing[action.ref]
+            done.set()
+
+    def _is_there(self, key: Key, action: Apply) -> bool:
+        """Whether an object has come into being since it was planned; if it is not right, the next pass
+        says so.
+        """
+        child = self._mirror.child(key, action.ref.kind, action.ref.name)
+        return child is not None and not action.live_uid
 
     async def _lane(self, key: Key, identity: Identity, lane: Sequence[Apply]) -> list[Outcome]:
         """A component's objects: what its pods need to run and to run safely, the workload, and the rest."""
         limit = asyncio.Semaphore(PARALLEL)
+        writing = self._beside[key].writing if key in self._beside else {}
 
         async def one(action: Apply) -> Outcome:
+            if (under_way := writing.get(action.ref)) is not None:
+                await under_way.wait()
+                if self._is_there(key, action):
+                    return Outcome(action)
             async with limit:
                 return await self._carry_out(key, identity, action)
 

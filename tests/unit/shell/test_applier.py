@@ -13,7 +13,7 @@ import pytest
 import fake_api
 import virtual_time
 from alluse_operator.api import names
-from alluse_operator.cluster.applier import PARALLEL, Applied, Applier
+from alluse_operator.cluster.applier import PARALLEL_BESIDE, PARALLEL_IN_ALL, Applied, Applier
 from alluse_operator.cluster.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, POD, SYSTEM
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.core.desired import Identity
@@ -53,11 +53,17 @@ def built(kind: str, name: str, **more: Any) -> dict[str, Any]:
 
 
 def apply(kind: str, component: str, name: str = "", live_uid: str = "", **more: Any) -> Apply:
-    return Apply(component, built(kind, name or component, **more), ApplyReason.CREATE, live_uid=live_uid)
+    """An object that is put right: the pass waits for it."""
+    return Apply(component, built(kind, name or component, **more), ApplyReason.RESTORE, live_uid=live_uid)
 
 
-def plan(*actions: Action) -> Plan:
-    return Plan(Mode.RUN, IDENTITY, actions, {})
+def create(kind: str, component: str) -> Apply:
+    """An object that is made for the first time."""
+    return Apply(component, built(kind, component), ApplyReason.CREATE)
+
+
+def plan(*actions: Action, mode: Mode = Mode.RUN) -> Plan:
+    return Plan(mode, IDENTITY, actions, {})
 
 
 @dataclass
@@ -66,6 +72,7 @@ class Bench:
 
     api: fake_api.FakeApi = field(default_factory=fake_api.FakeApi)
     leading: bool = True
+    woken: list[Key] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.mirror = Mirror(lambda: asyncio.get_running_loop().time())
@@ -73,11 +80,12 @@ class Bench:
             self.api,  # type: ignore[arg-type]
             self.mirror,
             leading=lambda: self.leading,
+            wake=self.woken.append,
             metrics=Metrics(),
         )
 
-    async def carry_out(self, *actions: Action, woken: bool = False) -> Applied:
-        return await self.applier.apply(KEY, plan(*actions), lambda: woken)
+    async def carry_out(self, *actions: Action, mode: Mode = Mode.RUN) -> Applied:
+        return await self.applier.apply(KEY, plan(*actions, mode=mode))
 
     def sent(self) -> Sequence[str]:
         return [f"{request.verb} {request.kind}/{request.name}" for request in self.api.writes()]
@@ -149,23 +157,103 @@ def test_writes_are_parallel_and_bounded() -> None:
         bench = Bench()
         bench.api.latency = 1.0
         loop = asyncio.get_running_loop()
-        await bench.carry_out(*(apply("ConfigMap", f"c{number}") for number in range(4 * PARALLEL)))
-        assert loop.time() == pytest.approx(4.0)
+        await bench.carry_out(*(apply("ConfigMap", f"c{number}") for number in range(2 * PARALLEL_IN_ALL)))
+        assert loop.time() == pytest.approx(2.0)
 
     virtual_time.run(scenario())
 
 
-def test_what_can_wait_is_left_when_the_plan_is_out_of_date_but_never_all_of_it() -> None:
+def test_no_pass_waits_for_what_nothing_needs_yet() -> None:
     async def scenario() -> None:
         bench = Bench()
+        bench.api.latency = 1.0
+        loop = asyncio.get_running_loop()
+        later = [create("ConfigMap", f"c{number}") for number in range(4 * PARALLEL_BESIDE)]
         applied = await bench.carry_out(
-            apply("Deployment", "starting"),
-            *(apply("ConfigMap", f"c{number}") for number in range(40)),
-            woken=True,
+            create("Deployment", "starting"), create("Service", "starting"), *later
         )
-        assert applied.again
-        assert bench.sent()[0] == "APPLY Deployment/starting"
-        assert len(applied.outcomes) == 1 + PARALLEL
+        assert loop.time() == pytest.approx(2.0)
+        assert [outcome.ok for outcome in applied.outcomes] == [True, True]
+        assert not applied.again
+        await asyncio.sleep(5)
+        assert len(bench.api.objects) == 2 + len(later)
+        assert bench.woken == []
+
+    virtual_time.run(scenario())
+
+
+def test_what_is_under_way_is_neither_sent_twice_nor_overtaken_by_its_workload() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.latency = 1.0
+        await bench.carry_out(create("ConfigMap", "a"), create("ConfigMap", "b"))
+        await asyncio.sleep(0.5)
+        await bench.carry_out(create("ConfigMap", "a"), create("ConfigMap", "b"), create("Deployment", "a"))
+        assert bench.sent() == ["APPLY ConfigMap/a", "APPLY ConfigMap/b", "APPLY Deployment/a"]
+        assert asyncio.get_running_loop().time() == pytest.approx(2.0)
+
+    virtual_time.run(scenario())
+
+
+def test_the_newest_plan_says_what_is_still_made() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.latency = 1.0
+        await bench.carry_out(*(create("ConfigMap", f"c{number}") for number in range(2 * PARALLEL_BESIDE)))
+        await asyncio.sleep(0.5)
+        await bench.carry_out(create("ConfigMap", "new"))
+        await asyncio.sleep(5)
+        assert len(bench.sent()) == PARALLEL_BESIDE + 1
+
+    virtual_time.run(scenario())
+
+
+def test_a_failure_beside_is_told_by_the_next_pass_and_is_no_hot_loop() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.fault = fake_api.failing(1, ApiError(422, "Invalid", "spec.x: bad"))
+        assert (await bench.carry_out(create("ConfigMap", "a"))).outcomes == ()
+        await asyncio.sleep(0.1)
+        assert bench.woken == [KEY]
+        (told,) = (await bench.carry_out(create("ConfigMap", "a"))).outcomes
+        assert (told.error, told.transient) == ("spec.x: bad", False)
+        await asyncio.sleep(0.1)
+        assert bench.woken == [KEY]
+        # Asked for again and again, it is offered again when its time has come.
+        for _ in range(40):
+            await bench.carry_out(create("ConfigMap", "a"))
+            await asyncio.sleep(0.1)
+        assert len(bench.sent()) == 2
+        assert len(bench.api.objects) == 1
+
+    virtual_time.run(scenario())
+
+
+def test_nothing_comes_into_being_behind_a_plan_that_takes_away() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.latency = 1.0
+        await bench.carry_out(*(create("ConfigMap", f"c{number}") for number in range(4 * PARALLEL_BESIDE)))
+        await asyncio.sleep(0.5)
+        await bench.carry_out(mode=Mode.TEARDOWN)
+        made = len(bench.api.objects)
+        assert made == PARALLEL_BESIDE
+        await asyncio.sleep(5)
+        assert len(bench.api.objects) == made
+
+    virtual_time.run(scenario())
+
+
+def test_the_end_of_a_term_ends_what_is_made_beside() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.latency = 1.0
+        await bench.carry_out(*(create("ConfigMap", f"c{number}") for number in range(4 * PARALLEL_BESIDE)))
+        await asyncio.sleep(0.5)
+        await bench.applier.stop()
+        await asyncio.sleep(5)
+        assert len(bench.sent()) == PARALLEL_BESIDE
+        assert bench.woken == []
 
     virtual_time.run(scenario())
 
