@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import subprocess
 import time
-import urllib.error
-import urllib.request
+import urllib.parse
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,28 +59,45 @@ class Answer:
 
 
 class ApiServer:
-    """The API server of one control plane, as its administrator."""
+    """The API server of one control plane, as its administrator.
+
+    Connections are kept: tests look very often, and a handshake costs more than a look.
+    """
 
     def __init__(self, plane: ControlPlane) -> None:
         self.plane = plane
         self._context = ssl.create_default_context(cafile=str(plane.ca_file))
+        self._idle: list[http.client.HTTPSConnection] = []
+        weakref.finalize(self, _close_all, self._idle)
 
     def request(
         self, method: str, path: str, body: object = None, content_type: str = "application/json"
     ) -> Answer:
         """Send one request. Refusals are answers, not exceptions."""
-        request = urllib.request.Request(
-            self.plane.url + path,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.plane.token}", "Content-Type": content_type},
-            method=method,
-        )
+        text = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self.plane.token}", "Content-Type": content_type}
+        while True:
+            used, connection = self._connection()
+            try:
+                connection.request(method, path, text, headers)
+                answer = connection.getresponse()
+                content = answer.read()
+            except (http.client.HTTPException, OSError):
+                connection.close()
+                # A server that was restarted has closed what was idle; a new connection tells the truth.
+                if used:
+                    continue
+                raise
+            self._idle.append(connection)
+            return Answer(answer.status, json.loads(content) if answer.status < 300 else _refusal(content))
+
+    def _connection(self) -> tuple[bool, http.client.HTTPSConnection]:
+        """Whether it was used before, and the connection; it belongs to the caller alone."""
         try:
-            with urllib.request.urlopen(request, timeout=30, context=self._context) as answer:
-                return Answer(answer.status, json.loads(answer.read()))
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return Answer(refusal.code, _refusal(refusal.read()))
+            return True, self._idle.pop()
+        except IndexError:
+            host = urllib.parse.urlsplit(self.plane.url).netloc
+            return False, http.client.HTTPSConnection(host, timeout=30, context=self._context)
 
     def apply(self, path: str, body: Object, manager: str, force: bool = False) -> Answer:
         """Server-side apply."""
@@ -121,6 +139,11 @@ class ApiServer:
         accepted = {each["type"] for each in status.get("conditions") or () if each["status"] == "True"}
         served = self.request("GET", systems(f"{group}/{names.VERSION}", "default")).ok
         return "Established" in accepted and served
+
+
+def _close_all(connections: list[http.client.HTTPSConnection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def systems(api_version: str, namespace: str) -> str:

@@ -91,7 +91,7 @@ class OperatorProcess:
         while not (self.get("/readyz")[0] == 200 and self.metric("allusesystem_leader") == 1.0):
             assert self.running, f"the operator has ended:\n{self.tail()}"
             assert time.monotonic() < deadline, f"the operator does not get ready:\n{self.tail()}"
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def metric(self, name: str, **labels: str) -> float:
         """Sum of a metric's series that have these labels."""

@@ -14,7 +14,7 @@ from apiserver import ApiServer, Object, system
 Found = TypeVar("Found")
 
 SELECTOR = f"{names.SYSTEM_LABEL}={{system}}"
-LOOK_AGAIN_SECONDS = 0.02
+LOOK_AGAIN_SECONDS = 0.05
 
 
 class Watcher:
@@ -86,10 +86,12 @@ class Watcher:
         return [event for event in answer.body["items"] if event["involvedObject"]["kind"] == names.KIND]
 
     def ready(self) -> bool:
-        status = self.status()
-        generation = (self.get() or {}).get("metadata", {}).get("generation")
+        resource = self.get() or {}
+        status = resource.get("status") or {}
+        ready = {row["type"]: row["status"] for row in status.get("conditions") or ()}.get("Ready")
         return (
-            status.get("observedGeneration") == generation and self.condition("Ready").get("status") == "True"
+            status.get("observedGeneration") == resource.get("metadata", {}).get("generation")
+            and ready == "True"
         )
 
     # -- waiting -----------------------------------------------------------------------------------------------
