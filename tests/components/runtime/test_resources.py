@@ -24,7 +24,7 @@ def out() -> io.StringIO:
 def it(tmp_path: Path, out: io.StringIO) -> Resources:
     log = Logs(Identity(facts=COMPONENTS["position-sizer"]), out).logger()
     made = Resources(tmp_path, Config("production"), log, tmp_path)
-    made._disk = lambda: 0.5  # type: ignore[method-assign]
+    made.read_disk = lambda: 0.5  # type: ignore[method-assign]
     return made
 
 
