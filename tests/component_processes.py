@@ -41,12 +41,15 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> 
 class Process:
     """One component process."""
 
-    def __init__(self, name: str, port: int, directory: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, port: int, directory: Path, environ: Mapping[str, str], python: str = sys.executable
+    ) -> None:
         self.name = name
         self.port = port
         self.state = directory / "state"
         self.log_path = directory / "log"
         directory.mkdir(parents=True, exist_ok=True)
+        self._python = python
         self._environ = {
             **os.environ,
             "PYTHONPATH": str(_ROOT / "components"),
@@ -60,7 +63,7 @@ class Process:
         }
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "alluse"],
+                [python, "-m", "alluse"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=directory,
@@ -70,7 +73,7 @@ class Process:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one of the module's commands beside the component, with its environment."""
         return subprocess.run(
-            [sys.executable, "-m", "alluse", *arguments],
+            [self._python, "-m", "alluse", *arguments],
             env=self._environ,
             capture_output=True,
             text=True,
@@ -130,10 +133,16 @@ class Process:
 
 
 class Cluster:
-    """Components that find each other; everything ends with the block."""
+    """Components that find each other; everything ends with the block. `python` is the one that runs them."""
 
-    def __init__(self, directory: Path, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        variables: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+    ) -> None:
         self.directory = directory
+        self.python = python
         self.variables = dict(variables or {})
         self.ports = {name: free_port() for name in COMPONENTS}
         self.running: dict[str, Process] = {}
@@ -146,6 +155,7 @@ class Cluster:
             self.ports[name],
             self.directory / name,
             {"ALLUSE_PEERS": json.dumps(peers), **self.variables, **environ},
+            self.python,
         )
         self.running[name] = process
         return process

@@ -28,7 +28,8 @@ from component_processes import Cluster
 from performance.results import Figure, Results, median, percentile
 from performance.users import users_at_once
 
-ROOT = apart.ROOT
+#: Those of the image, and production's configuration.
+VARIABLES = {"ALL_USE_ENV": "production", "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 SETTLE_S = 10.0
 HEALTH_ROUNDS = 25
 CALLS = 200
@@ -39,10 +40,7 @@ HOST = "127.0.0.1"
 
 
 async def measure(results: Results, directory: Path, rounds: int) -> None:
-    # The packages of the image and no others, and compiled as they are there.
-    python = apart.prepare("components")
-    subprocess.run([python, "-m", "compileall", "-q", ROOT / "components"], check=True)
-    with Cluster(directory, {"ALL_USE_ENV": "production"}, str(python)) as cluster:
+    with Cluster(directory, VARIABLES, as_in_the_image()) as cluster:
         starts(results, cluster)
         await asyncio.sleep(SETTLE_S)
         memory(results, cluster, "at rest")
@@ -54,6 +52,13 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
         memory(results, cluster, "after the load")
         shutdown(results, cluster)
     parametric(results)
+
+
+def as_in_the_image() -> str:
+    """A Python with the packages of the image and no others, and the components compiled as they are there."""
+    python = apart.prepare("components")
+    subprocess.run([python, "-m", "compileall", "-q", apart.ROOT / "components"], check=True)
+    return str(python)
 
 
 def starts(results: Results, cluster: Cluster) -> None:
