@@ -6,17 +6,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import pytest
 from tools import testenv
 
 import missing_parts
 from alluse.client.calls import System
-from alluse.client.forwarding import Given, Place, end_forward, open_forward
+from alluse.client.forwarding import Given
 from alluse.client.workflows import WORKFLOWS
-from alluse.contract import COMPONENTS, PORT
+from alluse.contract import COMPONENTS
 from applications import pod, send_signal
+from forwards import ways
 from installation import fresh_namespace
 from kube import CommandError, Kube, condition, moment
 from ledger_writes import Ledger
@@ -159,19 +160,6 @@ def test_a_conversation_goes_on_when_the_agents_pod_is_replaced(kube: Kube, star
     assert "80,000.00 USD" in client(kube, started, "chat", "--user", "survivor", "How am I doing?")
 
 
-@contextmanager
-def ways(kube: Kube, namespace: str, *components: str) -> Iterator[dict[str, tuple[str, int]]]:
-    """Where the components answer, through port-forwards; of one that goes away, nobody answers any more."""
-    place = Place("", str(kube.kubeconfig), namespace, SYSTEM, str(kube.kubectl_path))
-    with ExitStack() as stack:
-        addresses = {}
-        for name in components:
-            process, port = open_forward(place, f"svc/{SYSTEM}-{name}", PORT)
-            stack.callback(end_forward, process)
-            addresses[name] = "127.0.0.1", port
-        yield addresses
-
-
 TALKED_TO = sorted({name for workflow in WORKFLOWS.values() for name in workflow.components})
 
 
@@ -203,20 +191,23 @@ def manage(kube: Kube, namespace: str, components: list[dict]) -> None:
 
 
 def test_ten_users_at_once_are_answered_and_see_only_their_own(kube: Kube, started: str) -> None:
-    with ways(kube, started, "enhanced-agent") as addresses:
+    with ways(kube, SYSTEM, started, "enhanced-agent") as addresses:
         answered = missing_parts.ten_users(addresses["enhanced-agent"], "ten")
         assert not any(turn.body["degraded"] for turn in answered)
         missing_parts.own_figures_alone(addresses["enhanced-agent"], "own")
 
 
 def test_without_a_soft_dependency_everything_passes_and_says_so(kube: Kube, started: str) -> None:
-    with ways(kube, started, *TALKED_TO) as addresses, held_down(kube, started, "portfolio-optimizer"):
+    with (
+        ways(kube, SYSTEM, started, *TALKED_TO) as addresses,
+        held_down(kube, started, "portfolio-optimizer"),
+    ):
         system = System(Given(addresses))
         missing_parts.named_and_passed(system, addresses["enhanced-agent"], "portfolio-optimizer", "soft")
 
 
 def test_without_a_hard_dependency_nothing_is_made_up(kube: Kube, started: str) -> None:
-    with ways(kube, started, *TALKED_TO) as addresses, held_down(kube, started, "market-analyzer"):
+    with ways(kube, SYSTEM, started, *TALKED_TO) as addresses, held_down(kube, started, "market-analyzer"):
         missing_parts.nothing_invented(System(Given(addresses)), addresses["enhanced-agent"], "hard")
 
 
@@ -224,7 +215,7 @@ def test_a_memory_killed_while_it_writes_loses_nothing_that_it_answered(
     kube: Kube, cluster: testenv.Cluster, started: str
 ) -> None:
     victim = pod(kube, SYSTEM, "memory-manager", started)
-    with ways(kube, started, "memory-manager") as addresses:
+    with ways(kube, SYSTEM, started, "memory-manager") as addresses:
         ledger = Ledger(addresses["memory-manager"][1])
         ledger.open()
         answered = ledger.write_until_killed(lambda: send_signal(cluster, victim, "KILL"), life=0)
@@ -234,6 +225,6 @@ def test_a_memory_killed_while_it_writes_loses_nothing_that_it_answered(
         return bool(status["restartCount"] and status["ready"])
 
     kube.wait("memory-manager is back", restarted, 90, started)
-    with ways(kube, started, "memory-manager") as addresses:
+    with ways(kube, SYSTEM, started, "memory-manager") as addresses:
         ledger.port = addresses["memory-manager"][1]
         ledger.holds(answered)

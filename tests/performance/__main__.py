@@ -3,7 +3,7 @@
 system    the sixteen as processes: start, memory, health, workflows, users, rules, stop
 gap       our own overhead on a simulated cluster, beside a script with one watch
 ordering  a start in order on the kind cluster, beside the same workloads applied all at once
-life      memory, health answers, shutdown, kill -9 and hang on the kind cluster, beside a bare Deployment
+life      memory, health answers, workflows, users, shutdown, kill -9 and hang on the kind cluster, beside a bare Deployment
 rest      five minutes at rest: writes, requests, CPU and memory of the operator
 recovery  every fault: noticed, mended, nothing else touched; all 16 killed at once; the trading gate; alerts
 kills     a random component killed every ten seconds for ten minutes, beside bare copies

@@ -1,4 +1,4 @@
-"""The running system: memory, health answers, shutdown, and coming back from kill -9 and from a hang.
+"""The running system: memory, health answers, workflows, users, shutdown, and coming back from kill -9 and from a hang.
 
 Coming back is held against a bare Deployment with the same container and the same probes, broken in the
 same way in the same run.
@@ -6,6 +6,7 @@ same way in the same run.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from functools import partial
@@ -14,15 +15,22 @@ from typing import Any
 
 from tools import testenv
 
+from alluse.client.calls import System
+from alluse.client.forwarding import Given
 from alluse.contract import COMPONENTS
 from applications import pod, send_signal
+from forwards import ways
 from kube import CommandError, Kube, Watch, condition
+from performance.components import workflows
 from performance.ordering import SYSTEM, manifest, namespace, prepared
 from performance.results import Figure, Results, median, percentile
+from performance.users import users_at_once
 from performance.workloads import plain
 
 COMPONENT = "market-analyzer"
 BACK_SECONDS = 120
+#: Until metrics-server has looked again.
+FRESH_FIGURES_S = 45.0
 
 
 async def measure(results: Results, directory: Path, rounds: int) -> None:
@@ -38,8 +46,14 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
             "--timeout=180s",
             timeout=200,
         )
-        memory(results, kube, ours)
+        memory(results, kube, ours, "at rest")
         health_answers(results, kube, ours)
+        kube.wait("a system that is well by its own account", partial(well, kube, ours), 90, ours)
+        with ways(kube, SYSTEM, ours, *COMPONENTS) as addresses:
+            workflows(results, System(Given(addresses)), rounds, "on kind")
+            await users_at_once(results, addresses["enhanced-agent"], "on kind")
+        await asyncio.sleep(FRESH_FIGURES_S)
+        memory(results, kube, ours, "after the load")
         bare = [obj for obj in plain(kube, SYSTEM, ours, theirs) if COMPONENT in obj["metadata"]["name"]]
         kube.kubectl(
             "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": bare})
@@ -50,7 +64,12 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
         shutdown(results, kube, ours)
 
 
-def memory(results: Results, kube: Kube, where: str) -> None:
+def well(kube: Kube, where: str) -> bool:
+    path = f"/api/v1/namespaces/{where}/services/{SYSTEM}-health-monitor:http/proxy/v1/health"
+    return json.loads(kube.kubectl("get", "--raw", path))["overall_status"] in ("healthy", "degraded")
+
+
+def memory(results: Results, kube: Kube, where: str, when: str) -> None:
     def figures() -> list[str] | None:
         try:
             rows = kube.kubectl("top", "pods", "-n", where, "--no-headers").splitlines()
@@ -62,7 +81,7 @@ def memory(results: Results, kube: Kube, where: str) -> None:
     sizes = {row.split()[0]: float(row.split()[2].removesuffix("Mi")) for row in rows}
     results.add(
         Figure(
-            "working set of all 16 components",
+            f"working set of all 16 components, {when}",
             sum(sizes.values()),
             "MiB",
             aim="< 500",
