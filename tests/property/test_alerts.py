@@ -261,6 +261,30 @@ def test_whoever_waits_until_t_tells_at_t(start: Situation, seconds: int) -> Non
         assert world.reconcile().notices or world.rows != before
 
 
+def test_a_component_that_starts_again_is_not_well_yet() -> None:
+    root = Trouble(AlertName.COMPONENT_NOT_WELL, "root", AlertSeverity.CRITICAL, "root crashes", T0)
+    world = World(situation=Situation(troubles=(root,)))
+    for after in (
+        Situation(troubles=(root,)),
+        Situation(troubles=(root,)),
+        Situation(unsettled=frozenset({"root"})),
+        Situation(frozen=True),
+        Situation(troubles=(root,)),
+    ):
+        world.reconcile()
+        world.deliver()
+        world.now += alerts.GROUP_WAIT
+        world.situation = after
+    world.reconcile()
+    world.deliver()
+    assert [notice.kind for sink, notice in world.received if sink == "pager"] == [NoticeKind.FIRING]
+    world.calm()
+    assert [notice.kind for sink, notice in world.received if sink == "pager"] == [
+        NoticeKind.FIRING,
+        NoticeKind.RESOLVED,
+    ]
+
+
 def test_more_trouble_than_can_be_kept_leaves_out_what_nobody_knows_of_yet() -> None:
     many = tuple(
         Trouble(AlertName.NODE_NOT_READY, f"node-{n}", AlertSeverity.WARNING, "gone", T0) for n in range(80)
