@@ -34,7 +34,7 @@ declared table that these rules are compared with.
   verbs: [create]
 - apiGroups: [""]
   resources: [persistentvolumeclaims]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Who the Services lead to.
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
