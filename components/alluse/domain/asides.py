@@ -78,6 +78,11 @@ _MOVE: Final = re.compile(
     r"(?:withdraw|transfer|deposit|add|move|shift|pay out|take out)\b.*"
 )
 _MOVE_WORDS: Final = re.compile(r"\b(?:withdraw|transfer|pay out|take out|cash out)\b")
+_SUM_FOR_ACCOUNT: Final = re.compile(r"[0-9].*\b(?:acc|accounts?|gen|rev|com)\b")
+_WHO: Final = re.compile(
+    r"(?:hey |and |so )*(?:who|what) (?:exactly )?are you(?: exactly| really)?|are you (?:an? )?"
+    r"(?:human|robot|bot|real(?: person)?|ai|machine|computer|person|program|chatgpt)"
+)
 _DATA: Final = re.compile(
     r"\b(?:delete|erase|remove|wipe|forget|export|download) (?:all |everything |of )*(?:about )?"
     r"(?:me\b|my (?:data|history|account data|profile|information|conversations?|messages?|user)|everything)"
@@ -107,10 +112,12 @@ def aside(message: str, intent: Intent, has_amount: bool, has_accounts: bool) ->
         return ResponseType.NO_PROMISE
     if _ORDERS.search(words):
         return ResponseType.NO_ORDERS
-    if has_accounts and has_amount and _MOVE.fullmatch(words):
-        return ResponseType.NOT_BOOKED_HERE
-    if has_accounts and _MOVE.fullmatch(words) and _MOVE_WORDS.search(words):
-        return ResponseType.NOT_BOOKED_HERE
+    if has_accounts and _MOVE.fullmatch(words):
+        sum_named = has_amount or _SUM_FOR_ACCOUNT.search(words)
+        if sum_named or _MOVE_WORDS.search(words):
+            return ResponseType.NOT_BOOKED_HERE
+    if _WHO.fullmatch(words):
+        return ResponseType.HELP
     if intent in (Intent.EXPLAIN_PROTOCOL, Intent.UNKNOWN, Intent.HELP) and term_of(message):
         return ResponseType.TERM
     if intent is Intent.UNKNOWN and _is_courtesy(words):

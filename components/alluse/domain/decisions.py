@@ -63,6 +63,13 @@ def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -
             "what the message asks for cannot be determined now",
         )
     decision = TABLE[perception.intent](perception, protocol)
+    if decision.response_type in _NEEDS_SURE and perception.confidence < SURE:
+        return Decision(
+            Action.CLARIFY,
+            ResponseType.SUGGESTIONS,
+            "something would be written down, and the message may have meant another thing",
+            {"nearest": [perception.intent, *perception.nearest[:1]]},
+        )
     if not gate_open and decision.response_type in _NEEDS_GATE:
         return Decision(
             Action.RESPOND,
@@ -85,6 +92,7 @@ _BESIDE: Final = {
     ResponseType.NO_ORDERS: Action.EXPLAIN,
     ResponseType.NOT_BOOKED_HERE: Action.RESPOND,
     ResponseType.YOUR_DATA: Action.HELP,
+    ResponseType.HELP: Action.HELP,
 }
 
 #: Answers that would be wrong if an amount, percentage or symbol in the message were overlooked.
@@ -102,6 +110,10 @@ _NEEDS_READING: Final = frozenset(
     }
 )
 
+
+#: Answers that write something down are given only from this confidence on; below, the agent asks back.
+SURE: Final = 0.7
+_NEEDS_SURE: Final = frozenset({ResponseType.FORK, ResponseType.REINVEST, ResponseType.WEEK_STATED})
 
 #: Answers that name a new trade, its size or its delta.
 _NEEDS_GATE: Final = frozenset(
@@ -308,6 +320,7 @@ def trade_parameters(perception: Perception) -> dict[str, Any]:
         "option_type": entities.option_type,
         "dte": _days_to_expiry(entities),
         "risk_level": entities.risk_level,
+        "week": entities.week_type,
     }
     if entities.amount is not None and 0 < entities.amount <= 1e10:
         found["amount"] = round(entities.amount, 2)

@@ -336,7 +336,7 @@ def setup_first() -> str:
 def help_text() -> str:
     return fit(
         [
-            "You can ask me to:",
+            "I am the agent of ALL-USE, a program; I send no orders. You can ask me to:",
             steps(
                 [
                     "set up accounts (I want to start with 50,000 USD, moderate risk);",
@@ -359,6 +359,9 @@ _ASKABLE: Final = {
     Intent.SETUP_ACCOUNTS: "Set up my accounts with 50,000 USD",
     Intent.PROVIDE_PROFILE: "I am a moderate investor",
     Intent.CLASSIFY_WEEK: "What kind of week is it?",
+    Intent.WEEK_GREEN: "I think the week is green",
+    Intent.WEEK_RED: "I think the week is red",
+    Intent.WEEK_CHOP: "I think the week is chop",
     Intent.MARKET_OUTLOOK: "How is the market doing?",
     Intent.RECOMMEND_TRADES: "What should I trade this week?",
     Intent.SELECT_DELTA: "Which delta fits now?",
@@ -379,10 +382,11 @@ _ALWAYS_ASKABLE: Final = (Intent.RECOMMEND_TRADES, Intent.ASSESS_RISK, Intent.CH
 def suggestions(nearest: Sequence[Intent] = ()) -> str:
     """Asks back. `nearest` are intents that the message comes near to; without any it is about something
     else."""
-    offered = list(dict.fromkeys([*(each for each in nearest if each in _ASKABLE), *_ALWAYS_ASKABLE]))[:3]
+    near = [each for each in nearest if each in _ASKABLE]
+    offered = list(dict.fromkeys([*near, *_ALWAYS_ASKABLE]))[:3]
     opening = (
         "I did not understand that well enough to act on it. Did you mean one of these?"
-        if nearest
+        if near
         else "I cannot help with that, or did not understand it: I know about the ALL-USE accounts, their "
         "market, trades, risk and results, in English. You could ask:"
     )

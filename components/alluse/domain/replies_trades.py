@@ -232,7 +232,7 @@ def adjustments_text(
         for each in analyses
         if each.volatility_analysis is None or not each.volatility_analysis.atr_14
     ]
-    unknown = "I know of no open positions of yours; tell me symbol and strike of one."
+    unknown = "I keep no positions: compare these ranges with the move since you entered yours."
     closed = f"No range for {listed(without)}: their data have closes only." if without else ""
     return fit_lines(
         f"The adjustment rule measures an adverse move in average true ranges (14 days): {atr.watch:g} to "

@@ -32,6 +32,8 @@ ASKED = (Intent.DRAWDOWN_HELP, Intent.CHECK_PERFORMANCE, Intent.RECOMMEND_TRADES
         ("delete my data", "your_data"),
         ("please forget everything about me", "your_data"),
         ("what do you know about me?", "your_data"),
+        ("who are you?", "help"),
+        ("are you a robot", "help"),
     ],
 )
 def test_found_whatever_the_intent(message: str, wanted: str) -> None:
@@ -45,6 +47,7 @@ def test_found_whatever_the_intent(message: str, wanted: str) -> None:
         ("withdraw 500 from Com-Acc", True, True),
         ("I want to transfer money to my Rev-Acc", False, True),
         ("please add 5,000 to Rev-Acc", True, True),
+        ("add 5000 to rev-acc", False, True),
         ("should I withdraw 500?", True, False),
         ("can I take money out of Com-Acc", False, False),
         ("how much should I add", False, False),

@@ -88,7 +88,7 @@ SAID = [
     ExtractAnswer(entities=[], week_type=Condition.RED, stock_symbols=["SPY"]),
 ]
 ALL = [
-    Perception(intent, 0.5, said, context(accounts), understood=understood, read=read)
+    Perception(intent, 0.9, said, context(accounts), understood=understood, read=read)
     for intent, said, accounts, understood, read in product(
         Intent, SAID, ([], THREE, GROWN), (True, False), (True, False)
     )
@@ -279,3 +279,21 @@ def test_a_closed_gate_stops_trades_sizes_and_deltas_and_nothing_else(
     )
     closed = decide(perception, PROTOCOL, gate_open=False).response_type
     assert closed is (ResponseType.GATE_CLOSED if stopped else answer)
+
+
+@pytest.mark.parametrize("intent", Intent)
+def test_nothing_is_written_down_on_a_guess(intent: Intent) -> None:
+    """What changes ledger or week is asked back about unless the intent is sure."""
+    for accounts in ([], THREE, GROWN):
+        sure = decide(Perception(intent, 0.7, SAID[0], context(accounts)), PROTOCOL).response_type
+        unsure = decide(Perception(intent, 0.69, SAID[0], context(accounts)), PROTOCOL)
+        if sure in (ResponseType.FORK, ResponseType.REINVEST, ResponseType.WEEK_STATED):
+            assert unsure.response_type is ResponseType.SUGGESTIONS
+            assert unsure.parameters["nearest"] == [intent]
+        else:
+            assert unsure.response_type is sure
+
+
+def test_a_week_in_the_question_counts_for_this_question() -> None:
+    perception = Perception(Intent.SELECT_DELTA, 0.9, SAID[5], context(THREE))
+    assert decide(perception, PROTOCOL).parameters["week"] is Condition.RED

@@ -19,7 +19,7 @@ from alluse.domain.decisions_trades import (
 )
 from alluse.runtime.peers import PeerRefusedError
 from alluse.schemas.agent import ResponseType
-from alluse.schemas.common import OptionType, RiskAppetite
+from alluse.schemas.common import Condition, OptionType, RiskAppetite
 from alluse.schemas.delta import SelectAnswer, SelectBatchAnswer, SelectBatchRequest
 from alluse.schemas.market import AnalyzeRequest, MarketAnalysis, Quality
 from alluse.schemas.sizing import SizeBatchAnswer, SizeBatchRequest
@@ -130,9 +130,12 @@ def _named_delta(turn: Turn) -> list[str]:
 
 
 def _questions(turn: Turn, slots: Sequence[Slot], analyses: dict[str, MarketAnalysis]) -> list[Question]:
-    week = turn.known.week_classification
+    stated = turn.known.week_classification
+    named = turn.parameters.get("week")
+    # The week of this question counts before the one that was noted.
+    week = Condition(named) if named else stated.value if stated else None
     asked = [
-        ask(slot, analyses[symbol], week.value if week else None, turn.parameters.get("dte"), turn.protocol)
+        ask(slot, analyses[symbol], week, turn.parameters.get("dte"), turn.protocol)
         for slot in slots
         for symbol in slot.symbols
         if symbol in analyses
