@@ -89,6 +89,7 @@ def make_pod(
     started: bool | None = None,
     ready: datetime | None = None,
     lost_ready: datetime | None = None,
+    containers_ready: bool | None = None,
     restarts: int = 0,
     waiting: tuple[str, str] | None = None,
     ended: tuple[str, int, datetime] | None = None,
@@ -131,6 +132,8 @@ def make_pod(
             "lastTransitionTime": stamp(lost_ready or ready or created),
         }
     ]
+    if containers_ready is not None:
+        conditions.append({"type": "ContainersReady", "status": "True" if containers_ready else "False"})
     if unscheduled is not None:
         conditions.append(
             {

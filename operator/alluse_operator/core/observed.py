@@ -80,6 +80,9 @@ class PodView:
     ready_changed_at: datetime | None = None
     """When the condition Ready last changed."""
     ready_message: str = ""
+    containers_ready: bool = False
+    """What the kubelet says of the containers alone. While it is True and Ready is not, somebody else has
+    called the pod not ready: the node controller does so when it has not heard of the node."""
     restarts: int = 0
     waiting_reason: str = ""
     """Why a container does not run: CrashLoopBackOff, ImagePullBackOff, ContainerCreating ..."""

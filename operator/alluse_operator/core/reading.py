@@ -160,6 +160,7 @@ def read_pod(pod: Object) -> PodView:
         ready=ready.get("status") == "True",
         ready_changed_at=parse_time(ready.get("lastTransitionTime")),
         ready_message=str(ready.get("message", "")),
+        containers_ready=_condition(status, "ContainersReady").get("status") == "True",
         restarts=sum(_number(c.get("restartCount")) for c in containers),
         waiting_reason=str(waiting.get("reason", "")),
         waiting_message=str(waiting.get("message", "")),

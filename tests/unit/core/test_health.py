@@ -185,6 +185,22 @@ CASES: Mapping[str, Case] = {
         since=90,
         suspect=True,
     ),
+    "the node controller took its readiness, not its kubelet": Case(
+        "Unhealthy NodeUnreachable",
+        ({"running": at(2), "lost_ready": at(60), "containers_ready": True, "node": "one"},),
+        {},
+        previous=WAS_HEALTHY,
+        started=True,
+        since=60,
+        text="was not heard for a while",
+    ),
+    "the kubelet calls its containers unready, too": Case(
+        "Unhealthy NotReady",
+        ({"running": at(2), "lost_ready": at(90), "containers_ready": False, "node": "one"},),
+        {},
+        started=True,
+        suspect=True,
+    ),
     "no node has room": Case(
         "Starting Unschedulable",
         ({"unscheduled": ("0/1 nodes: insufficient memory", at(80))},),

@@ -25,6 +25,7 @@ SERVICE_RULES: tuple[Rule, ...] = (
     pods.pod_trouble,
     pods.unschedulable,
     readiness.hung,
+    readiness.unheard,
     readiness.restarted,
     readiness.recovering,
     pods.evicted,

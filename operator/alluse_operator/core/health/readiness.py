@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
-from alluse_operator.core.health.words import end_reason, last_words, partly, say, start_deadline, too_late
+from alluse_operator.core.health.words import (
+    end_reason,
+    last_words,
+    partly,
+    say,
+    start_deadline,
+    too_late,
+    trouble,
+)
 from alluse_operator.core.observed import PodView
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
@@ -12,7 +20,11 @@ from alluse_operator.core.sight import Sight
 
 def hung(sight: Sight) -> Assessment | None:
     """A container runs that was ready and is not any more: it hangs, or its readiness check says no."""
-    hung = [(pod.ready_changed_at, pod) for pod in sight.unready if _has_been_ready(pod)]
+    hung = [
+        (pod.ready_changed_at, pod)
+        for pod in sight.unready
+        if _has_been_ready(pod) and not pod.containers_ready
+    ]
     if sight.ready_count >= sight.wanted_replicas or not hung:
         return None
     lost_at, pod = min(hung, key=lambda found: (found[0] or sight.now, found[1].name))
@@ -26,6 +38,23 @@ def hung(sight: Sight) -> Assessment | None:
         lost_at,
         recheck_at=None if sight.now >= patience else patience,
         suspect=pod.uid if sight.now >= patience else "",
+    )
+
+
+def unheard(sight: Sight) -> Assessment | None:
+    """Its node was called not ready, as happens to all nodes when the API server has been away; the node is
+    back, and its kubelet, which calls the containers ready, has yet to say so of the pod. A restart would
+    disturb what runs."""
+    pods = [pod for pod in sight.unready if _has_been_ready(pod) and pod.containers_ready]
+    if sight.ready_count >= sight.wanted_replicas or not pods:
+        return None
+    pod = min(pods, key=lambda pod: pod.name)
+    return trouble(
+        sight,
+        ComponentReason.NODE_UNREACHABLE,
+        f"node {pod.node} was not heard for a while; the containers of pod {pod.name} are ready, "
+        "its kubelet has yet to say so of the pod",
+        pod.ready_changed_at,
     )
 
 
