@@ -46,6 +46,24 @@ def test_a_system_can_be_made_right_after(cluster: BareCluster, release: str) ->
             cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(file))
 
 
+def test_sinks_of_alerts_are_taken(cluster: BareCluster, release: str, tmp_path: Path) -> None:
+    sinks = {
+        "on-call": {"type": "webhook", "url": "https://x.example", "hmacSecret": {"name": "a", "key": "k"}},
+        "manager": {"type": "alertmanager", "urlSecret": {"name": "b", "key": "u"}},
+    }
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps({"alerts": {"sinks": sinks}}))
+    cluster.helm(
+        "upgrade", manifests.RELEASE, str(manifests.CHART), "--namespace=alluse-system", f"--values={values}"
+    )
+    where = ("-n", "alluse-system", "-o", "json")
+    deployment = json.loads(cluster.kubectl("get", "deployment", manifests.RELEASE, *where))
+    volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+    assert len(volumes["alert-secrets"]["projected"]["sources"]) == 2
+    file = json.loads(cluster.kubectl("get", "configmap", volumes["alerts"]["configMap"]["name"], *where))
+    assert json.loads(file["data"]["sinks.json"]).keys() == sinks.keys()
+
+
 def test_an_upgrade_brings_a_new_definition(cluster: BareCluster, release: str, tmp_path: Path) -> None:
     newer = tmp_path / "chart"
     shutil.copytree(manifests.CHART, newer)
