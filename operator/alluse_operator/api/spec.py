@@ -226,7 +226,7 @@ class HealthSpec(SpecModel):
     connection."""
     period_seconds: int | None = Field(default=None, ge=1, le=300, examples=[3])
     """Seconds between two deep checks of a pod."""
-    timeout_seconds: int | None = Field(default=None, ge=1, le=60, examples=[1])
+    timeout_seconds: int | None = Field(default=None, ge=1, le=5, examples=[1])
     """Seconds after which a deep check without an answer has failed. Not more than `periodSeconds`."""
     unhealthy_after: int | None = Field(default=None, ge=1, le=20, examples=[3])
     """Failed deep checks in a row after which the component is Unhealthy. After the first failure the next
