@@ -47,7 +47,7 @@ class Pace:
     backoff_max: timedelta = timedelta(seconds=5)
     shortest: timedelta = timedelta(seconds=0.05)
     """A pass that asks for its successor gets it no sooner than this."""
-    spacing: timedelta = timedelta(seconds=0.02)
+    spacing: timedelta = timedelta(seconds=0.04)
     """From the beginning of one pass to that of the next, for each system that has something to do: a burst
     of events leads to few passes, and many systems at once to no more passes in all.
     """

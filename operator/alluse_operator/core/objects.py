@@ -61,7 +61,8 @@ def ref_of(obj: Object) -> Ref:
 
 
 def metadata(obj: Object) -> Mapping[str, Any]:
-    return mapping_at(obj, "metadata")
+    found = obj.get("metadata")
+    return found if type(found) is dict else mapping_at(obj, "metadata")
 
 
 def labels(obj: Object) -> Mapping[str, str]:
@@ -96,7 +97,8 @@ def mapping_at(obj: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     """The mapping at `path`, or an empty one where anything on the way is missing or of another type."""
     for key in path:
         found = obj.get(key)
-        if not isinstance(found, Mapping):
+        # The exact type first: asking an abstract class takes ten times as long, and passes ask thousands.
+        if type(found) is not dict and not isinstance(found, Mapping):
             return {}
         obj = found
     return obj
