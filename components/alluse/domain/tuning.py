@@ -1,7 +1,8 @@
 """Performance: what is beyond its limits, what may be changed about it, and whether the change helped.
 
-Only bounds of caches and the collection of garbage are ever touched, one change a component at a time, and
-only where there is enough traffic to see whether it helped. A change that does not help is undone.
+Only bounds of caches, the collection of garbage and a level of logging are ever touched, one change a
+component at a time, and only where there is enough traffic to see whether it helped. A change that does not
+help is undone.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,9 @@ from alluse.schemas.performance import (
     Skipped,
 )
 
+#: Levels of logging as numbers.
+DEBUG: Final = 10.0
+INFO: Final = 20.0
 MIN_SIZE: Final = 100
 MAX_SIZE: Final = 10_000
 MIN_TTL_S: Final = 30.0
@@ -65,6 +69,8 @@ class Reading:
     memory_limit_mb: float | None = None
     gc_threshold: float = 0.8
     snapshots_mb: Sequence[float] = ()
+    #: It logs at DEBUG.
+    verbose: bool = False
     caches: Sequence[CacheReading] = field(default_factory=tuple)
 
 
@@ -210,6 +216,21 @@ def _change(reading: Reading, kind: BottleneckKind, id_: str) -> Change | str:
         return Change(id=id_, component=reading.component, action=Action.GC, kind=kind)
     if kind is BottleneckKind.LATENCY and reading.figures.requests < ENOUGH_REQUESTS:
         return f"only {reading.figures.requests:.0f} requests in the window, {ENOUGH_REQUESTS} are needed"
+    against_caches = _cache_change(reading, kind, id_)
+    if isinstance(against_caches, str) and kind is BottleneckKind.LATENCY and reading.verbose:
+        return Change(
+            id=id_,
+            component=reading.component,
+            action=Action.LOG_LEVEL,
+            kind=kind,
+            from_=DEBUG,
+            to=INFO,
+        )
+    return against_caches
+
+
+def _cache_change(reading: Reading, kind: BottleneckKind, id_: str) -> Change | str:
+    """The change of a cache's bound against a bottleneck, or why there is none."""
     poor = [
         cache
         for cache in reading.caches

@@ -88,10 +88,14 @@ class Action(StrEnum):
     CACHE_RESIZE = "cache_resize"
     CACHE_TTL = "cache_ttl"
     GC = "gc"
+    LOG_LEVEL = "log_level"
 
 
 class Change(Answer):
-    """One tuning: entries or seconds before and after; a collection of garbage has no such figures."""
+    """One tuning: entries, seconds or level (10 DEBUG, 20 INFO) before and after.
+
+    A collection of garbage has no such figures.
+    """
 
     id: str
     component: str

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from alluse.contract import COMPONENTS
-from alluse.domain.tuning import Verdict
+from alluse.domain.tuning import DEBUG, INFO, Verdict, undo
 from alluse.runtime.context import Context
 from alluse.runtime.service import Call, Endpoint, Service
 from alluse.schemas.base import Request
-from alluse.services import performance_optimizer
+from alluse.schemas.performance import Action, BottleneckKind, Change
+from alluse.services import performance_optimizer, production_logger
 from alluse.services.performance_optimizer import measuring, optimizer
 from ears import Ears
 from inprocess import Component, System, component, until
@@ -194,3 +195,24 @@ async def test_a_component_that_refuses_a_change_is_left_out(
         assert (run["optimizations_applied"], run["kept"]) == ([], False)
         assert "no such cache" in run["skipped"][-1]["reason"]
         assert bounds(target)[0] == 100
+
+
+async def test_a_level_of_logging_is_set_and_given_back(tmp_path: Path) -> None:
+    system = System()
+    async with (
+        component(production_logger.SERVICE, tmp_path, system=system, ready=False) as logger,
+        component(SERVICE, tmp_path, system=system, config={"logging.level": "DEBUG"}) as tuner,
+    ):
+        context = tuner.runtime.context
+        await until(lambda: logger.runtime.context.is_open, "it takes requests, without config-manager")
+        assert await measuring._is_verbose(context, NAME)
+        change = Change(
+            id="1", component=NAME, action=Action.LOG_LEVEL, kind=BottleneckKind.LATENCY, from_=DEBUG, to=INFO
+        )
+        await measuring.apply(context, change)
+        assert (await logger.get(f"/v1/levels/{NAME}")).json["level"] == "INFO"
+        assert not await measuring._is_verbose(context, NAME)
+        back = undo(change)
+        assert back is not None
+        await measuring.apply(context, back)
+        assert await measuring._is_verbose(context, NAME)

@@ -241,3 +241,27 @@ def test_what_happened_between_two_moments() -> None:
 @given(st.text(max_size=200))
 def test_no_text_is_too_strange(text: str) -> None:
     snapshot(text)
+
+
+@pytest.mark.parametrize(
+    ("verbose", "requests", "caches", "action"),
+    [
+        (True, 200, (), Action.LOG_LEVEL),
+        (False, 200, (), None),
+        (True, 50, (), None),
+        (True, 200, (cache(evictions=5),), Action.CACHE_RESIZE),
+    ],
+)
+def test_who_is_slow_and_logs_much_logs_less(
+    verbose: bool, requests: int, caches: tuple[CacheReading, ...], action: Action | None
+) -> None:
+    """Only where no cache can be tuned, and only with traffic to judge by."""
+    slow = reading(p95=90.0, requests=requests, verbose=verbose, caches=caches)
+    found = tuning.plan([slow], tuning.bottlenecks(slow), (), "run")
+    assert [change.action for change in found.changes] == ([action] if action else [])
+    for change in found.changes:
+        if change.action is Action.LOG_LEVEL:
+            assert (change.from_, change.to) == (tuning.DEBUG, tuning.INFO)
+            back = tuning.undo(change)
+            assert back is not None
+            assert back.to == tuning.DEBUG

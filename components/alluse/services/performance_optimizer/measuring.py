@@ -11,19 +11,24 @@ from alluse import contract
 from alluse.contract import COMPONENTS
 from alluse.domain import tuning_exposition
 from alluse.domain.budgets import BUDGET_KEYS
-from alluse.domain.tuning import LEAK_LOOKS, CacheReading, Reading
+from alluse.domain.tuning import DEBUG, LEAK_LOOKS, CacheReading, Reading
 from alluse.domain.tuning_exposition import Snapshot
 from alluse.runtime.context import Context
 from alluse.runtime.peers import PeerError
 from alluse.runtime.system import CacheChange, MemoryChange
+from alluse.schemas.logs import LevelAnswer, LevelRequest
 from alluse.schemas.metrics import SeriesFound
 from alluse.schemas.performance import Action, Change
+from alluse.schemas.settings import LogLevel
 
 LOOK_S: Final = 60.0
 #: Looks that the window of figures goes back.
 WINDOW_LOOKS: Final = 5
 TIMEOUT_S: Final = 0.5
 RSS: Final = "process_resident_memory_bytes"
+KEY_LOGGING: Final = "logging.level"
+#: A level is set for a day at most; production-logger forgets it then.
+LEVEL_TTL_S: Final = 86_400.0
 KEY_GC: Final = "performance.memory.gc_threshold"
 #: Budget of optimising a portfolio; it is not configured.
 PORTFOLIO_BUDGET_MS: Final = 1000.0
@@ -101,14 +106,24 @@ async def readings(context: Context[Any], eyes: Eyes, seen: Mapping[str, Snapsho
     states = await asyncio.gather(*(_bounds(context, name) for name in caching))
     bounds = dict(zip(caching, states, strict=True))
     budgets = budgets_ms(context)
+    figures = {name: tuning_exposition.figures(window) for name, window in windows.items()}
+    slow = [
+        name
+        for name, each in figures.items()
+        if each.p95_ms is not None and each.p95_ms > budgets.get(name, float("inf"))
+    ]
+    verbose = dict(
+        zip(slow, await asyncio.gather(*(_is_verbose(context, name) for name in slow)), strict=True)
+    )
     return [
         Reading(
             component=name,
-            figures=tuning_exposition.figures(window),
+            figures=figures[name],
             budget_ms=budgets.get(name, float("inf")),
             memory_limit_mb=window.limit / 1e6 if window.limit else None,
             gc_threshold=context.config.number(KEY_GC),
             snapshots_mb=eyes.memory_mb.get(name, ()),
+            verbose=verbose.get(name, False),
             caches=_caches(window, bounds.get(name)),
         )
         for name, window in windows.items()
@@ -126,6 +141,15 @@ async def apply(context: Context[Any], change: Change) -> None:
     if change.action is Action.GC:
         await context.peers.post(change.component, contract.PATH_ADMIN_GC, {}, MemoryChange, safe=True)
         return
+    if change.action is Action.LOG_LEVEL:
+        level = LogLevel.DEBUG if change.to == DEBUG else LogLevel.INFO
+        await context.peers.put(
+            contract.PRODUCTION_LOGGER,
+            f"/v1/levels/{change.component}",
+            LevelRequest(level=level, ttl_s=LEVEL_TTL_S),
+            LevelAnswer,
+        )
+        return
     bound = "max_size" if change.action is Action.CACHE_RESIZE else "ttl_s"
     value = int(change.to or 0) if bound == "max_size" else change.to
     await context.peers.post(
@@ -135,6 +159,17 @@ async def apply(context: Context[Any], change: Change) -> None:
         CacheChange,
         safe=True,
     )
+
+
+async def _is_verbose(context: Context[Any], name: str) -> bool:
+    """Whether a component logs at DEBUG, for a time or as configured; False where nobody knows."""
+    try:
+        found = await context.peers.get(
+            contract.PRODUCTION_LOGGER, f"/v1/levels/{name}", LevelAnswer, timeout_s=TIMEOUT_S
+        )
+    except PeerError:
+        return False
+    return (found.level or context.config.text(KEY_LOGGING)) == LogLevel.DEBUG
 
 
 async def _bounds(context: Context[Any], name: str) -> CacheChange | None:
