@@ -40,6 +40,29 @@ def resource(name: str, namespace: str) -> dict[str, Any]:
     }
 
 
+def guards(component: str, namespace: str) -> list[tuple[str, dict[str, Any]]]:
+    """(collection path, object) of what the operator makes beside these: ServiceAccount and NetworkPolicy."""
+    metadata = {"name": component, "namespace": namespace, "labels": {"app": component}}
+    callers = [name for name, needs in edges().items() if component in needs]
+    peers = [{"podSelector": {"matchExpressions": [{"key": "app", "operator": "In", "values": callers}]}}]
+    ingress = [{"from": peers, "ports": [{"port": 8080}]}] if callers else []
+    policy = {
+        "podSelector": {"matchLabels": {"app": component}},
+        "policyTypes": ["Ingress"],
+        "ingress": ingress,
+    }
+    return [
+        (
+            f"/api/v1/namespaces/{namespace}/serviceaccounts",
+            {"metadata": metadata, "automountServiceAccountToken": False},
+        ),
+        (
+            f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
+            {"metadata": metadata, "spec": policy},
+        ),
+    ]
+
+
 def objects(component: str, namespace: str) -> list[tuple[str, dict[str, Any]]]:
     """(collection path, object) of the ConfigMap, Service and Deployment that the script makes."""
     labels = {"app": component}

@@ -1,7 +1,8 @@
 """The yardstick: the least that can start a graph in order. One watch, no state, no repair.
 
-`python -m performance.script KUBECONFIG NAMESPACE...` starts the graph in each namespace, keeps deleted
-Deployments alive. It says "ready", starts at a line on standard input, and at its end prints its requests.
+`python -m performance.script KUBECONFIG OBJECTS NAMESPACE...` starts the graph in each namespace, keeps deleted
+Deployments alive. OBJECTS is 3 (ConfigMap, Service, Deployment) or 5 (and a ServiceAccount and a NetworkPolicy
+before them, as many as the operator makes). It says "ready", starts at a line on standard input, and at its end prints its requests.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import json
 import sys
 
 from performance.api import Api
-from performance.graph import edges, objects
+from performance.graph import edges, guards, objects
 
 
-async def main(kubeconfig: str, namespaces: list[str], begun: asyncio.Event) -> None:
+async def main(kubeconfig: str, guarded: bool, namespaces: list[str], begun: asyncio.Event) -> None:
     graph = edges()
     async with Api.connect(kubeconfig) as api:
         created: set[tuple[str, str]] = set()
         available: set[tuple[str, str]] = set()
 
         async def create(namespace: str, component: str) -> None:
-            for path, obj in objects(component, namespace):
+            before = guards(component, namespace) if guarded else []
+            for path, obj in (*before, *objects(component, namespace)):
                 await api.post(path, obj)
 
         def startable() -> list[tuple[str, str]]:
@@ -63,9 +65,9 @@ async def main(kubeconfig: str, namespaces: list[str], begun: asyncio.Event) -> 
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until_told(kubeconfig: str, namespaces: list[str]) -> None:
+async def until_told(kubeconfig: str, guarded: bool, namespaces: list[str]) -> None:
     begun = asyncio.Event()
-    work = asyncio.create_task(main(kubeconfig, namespaces, begun))
+    work = asyncio.create_task(main(kubeconfig, guarded, namespaces, begun))
     await begun.wait()
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     work.cancel()
@@ -74,4 +76,4 @@ async def until_told(kubeconfig: str, namespaces: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(until_told(sys.argv[1], sys.argv[2:]))
+    asyncio.run(until_told(sys.argv[1], sys.argv[2] == "5", sys.argv[3:]))
