@@ -27,7 +27,7 @@ from installation import fresh_namespace
 from kube import Kube, Object, condition
 
 SYSTEM = "all-use"
-READY_SECONDS = 180
+READY_SECONDS = 300
 #: Faults by a signal from outside, which no code of the component can soften.
 SIGNALS = {
     "KILL": Fault("kill -9", "its process is killed", {}, 0, Cure.RESTART),
@@ -77,7 +77,7 @@ class Ground:
         assert found is not None, f"{name} has no ready pod\n{self.kube.describe(self.namespace)}"
         return dict(found)
 
-    def wait_quiet(self, seconds: float = 120) -> None:
+    def wait_quiet(self, seconds: float = 180) -> None:
         """Until the system is Ready, everything Healthy and every pod ready."""
 
         def quiet() -> bool:
