@@ -61,8 +61,9 @@ def _head(slot: Slot) -> str:
     return f"{slot.account_type.display} ({usd(slot.balance)})"
 
 
-def idea_line(idea: Idea, guard: Guard, protocol: Protocol) -> str:
-    """One account: the option with all its inputs, then the size or why there is none."""
+def idea_line(idea: Idea, guard: Guard, protocol: Protocol, technical: bool = False) -> str:
+    """One account: the option with all its inputs, then the size or why there is none; `technical` adds what
+    the size was computed from."""
     question, selected, sized = idea.question, idea.selected, idea.sized
     analysis = question.analysis
     strike = f"strike {usd(selected.strike)}" if selected.strike else "no strike"
@@ -81,7 +82,16 @@ def idea_line(idea: Idea, guard: Guard, protocol: Protocol) -> str:
         return f"{text} No new entry: {guard.stop}."
     if sized is None:
         return text
-    return f"{text} {_size(sized, question.condition, protocol)}"
+    text = f"{text} {_size(sized, question.condition, protocol)}"
+    return f"{text} {_kelly(sized)}" if technical and sized.kelly else text
+
+
+def _kelly(sized: SizeAnswer) -> str:
+    assert sized.kelly is not None
+    return (
+        f"Edge {percent(sized.kelly.edge, 2)} of the capital tied up, growth-optimal share "
+        f"{percent(sized.kelly.f_star)}, used {percent(sized.kelly.used_fraction)}."
+    )
 
 
 def _size(sized: SizeAnswer, condition: Condition | None, protocol: Protocol) -> str:
@@ -105,11 +115,12 @@ def trades_text(
     missing: Mapping[str, str],
     notes: Sequence[str],
     setup_needed: bool,
+    technical: bool = False,
 ) -> str:
     """The trades that the rules select, one line for each account."""
     if not ideas:
         return fit([no_data(missing), SIMULATION])
-    lines = [idea_line(idea, guard, protocol) for idea, guard in zip(ideas, guards, strict=True)]
+    lines = [idea_line(idea, guard, protocol, technical) for idea, guard in zip(ideas, guards, strict=True)]
     traded = any(
         idea.sized is not None and idea.sized.contracts and not guard.stop
         for idea, guard in zip(ideas, guards, strict=True)

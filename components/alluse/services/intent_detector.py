@@ -32,9 +32,9 @@ GOLDEN = (
 async def detect_intent(call: Call[None], request: DetectRequest) -> DetectAnswer:
     answer = detect(request.text, request.context, intent_model())
     context = call.context
-    context.metrics.counter(
-        "alluse_intents_total", "Messages by intent and method", ("intent", "method")
-    ).inc(intent=answer.intent, method=answer.method)
+    context.metrics.counter("alluse_intent_total", "Messages by intent and method", ("intent", "method")).inc(
+        intent=answer.intent, method=answer.method
+    )
     if answer.intent is Intent.UNKNOWN:
         # Never the text itself: it is a person's.
         await context.events.emit(

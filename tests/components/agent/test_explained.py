@@ -133,6 +133,17 @@ def test_the_size_is_told_or_why_there_is_none() -> None:
     assert Blocked.DRAWDOWN_PROTECTION in seen
 
 
+def test_who_knows_options_is_told_what_the_size_was_computed_from() -> None:
+    for idea, guard in CASES:
+        line, sized = idea_line(idea, guard, PROTOCOL, technical=True), idea.sized
+        if guard.stop is not None or sized is None or sized.kelly is None:
+            assert line == idea_line(idea, guard, PROTOCOL)
+            continue
+        assert f"Edge {percent(sized.kelly.edge, 2)} of the capital tied up" in line
+        assert f"growth-optimal share {percent(sized.kelly.f_star)}" in line
+        assert f"used {percent(sized.kelly.used_fraction)}." in line
+
+
 def test_no_number_is_told_that_nobody_answered() -> None:
     for idea, guard in CASES:
         line, sized = idea_line(idea, guard, PROTOCOL), idea.sized

@@ -79,7 +79,7 @@ async def test_what_is_not_understood_is_told_without_the_text(tmp_path: Path) -
         assert (event["data"]["length"], len(event["data"]["intents"])) == (len(text), 3)
         assert "Miller" not in json.dumps(events) + detector.out.getvalue()
         metrics = (await detector.get("/metrics")).body.decode()
-        assert 'alluse_intents_total{intent="unknown",method="model"} 1' in metrics
+        assert 'alluse_intent_total{intent="unknown",method="model"} 1' in metrics
         assert "Miller" not in metrics
 
 

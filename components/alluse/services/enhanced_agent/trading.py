@@ -22,6 +22,7 @@ from alluse.schemas.agent import ResponseType
 from alluse.schemas.common import Condition, OptionType, RiskAppetite
 from alluse.schemas.delta import SelectAnswer, SelectBatchAnswer, SelectBatchRequest
 from alluse.schemas.market import AnalyzeRequest, MarketAnalysis, Quality
+from alluse.schemas.memory import Expertise
 from alluse.schemas.sizing import SizeBatchAnswer, SizeBatchRequest
 from alluse.services.enhanced_agent.guarding import guard_of
 from alluse.services.enhanced_agent.turn import Said, Turn
@@ -98,6 +99,7 @@ async def trades(turn: Turn) -> Said:
         missing,
         _notes(turn),
         turn.decision.response_type is ResponseType.ACCOUNT_SETUP_REQUIRED,
+        technical=turn.known.expertise is Expertise.ADVANCED,
     )
     record = {"trades": [_brief(idea) for idea in told]}
     return Said(text, _data(ideas, told, missing), record)
