@@ -16,13 +16,12 @@ from apiserver import ApiServer
 def simulated_plane(directory: Path) -> Iterator[ControlPlane]:
     """Controllers, scheduler, nodes whose pods are ready at once, and the definition of AllUseSystem.
 
-    The garbage collector looks for new kinds every thirty seconds; started anew, it knows ours at once.
+    The garbage collector looks for new kinds every thirty seconds; so the definition is there before it is.
     """
-    plane = testenv.start_control_plane(directory, simulated=True)
+    plane = testenv.start_control_plane(
+        directory, simulated=True, prepare=lambda plane: ApiServer(plane).install_definition()
+    )
     try:
-        ApiServer(plane).install_definition()
-        plane.stop_process("kube-controller-manager")
-        plane.start_process("kube-controller-manager")
         yield plane
     finally:
         plane.stop()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.cluster import controlplane, engine, gotools, kindcluster, paths
@@ -39,15 +40,22 @@ def binaries(*names: str) -> dict[str, Path]:
         return gotools.build(step, names)
 
 
-def start_control_plane(directory: Path, simulated: bool = False, nodes: int = 2) -> ControlPlane:
+def start_control_plane(
+    directory: Path,
+    simulated: bool = False,
+    nodes: int = 2,
+    prepare: Callable[[ControlPlane], None] | None = None,
+) -> ControlPlane:
     """Start a throw-away control plane that keeps its data in `directory`; the caller calls `stop()`.
+
+    `prepare` installs what the controllers, if there are any, shall know from their first moment.
 
     Its processes are killed when the thread that called this ends, so call it from one that lives as
     long as the plane is needed (the main thread).
     """
     names = controlplane.SIMULATED_BINARIES if simulated else controlplane.BARE_BINARIES
     plane = ControlPlane(directory, binaries(*names), simulated=simulated)
-    plane.start(nodes=nodes)
+    plane.start(nodes=nodes, prepare=prepare)
     return plane
 
 

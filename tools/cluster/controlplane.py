@@ -17,7 +17,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -167,13 +167,19 @@ class ControlPlane:
         }[name]
         return [str(self._binaries[name]), *arguments]
 
-    def start(self, *, nodes: int = 2) -> Path:
-        """Start everything, wait until it answers, and return the path of the kubeconfig."""
+    def start(self, *, nodes: int = 2, prepare: Callable[[ControlPlane], None] | None = None) -> Path:
+        """Start everything, wait until it answers, and return the path of the kubeconfig.
+
+        `prepare` is called when the API server answers and before the controllers begin: they know from their
+        first moment what it installs.
+        """
         self._write_credentials()
         try:
             self.start_process("etcd")
             self.start_process("kube-apiserver")
             self.wait_ready()
+            if prepare is not None:
+                prepare(self)
             if self.simulated:
                 for name in ("kube-controller-manager", "kube-scheduler", "kwok"):
                     self.start_process(name)
