@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -121,6 +121,18 @@ class Outbox:
         await self._store.write(lambda db: self._insert(db, name, body))
         self._wake(name)
         return str(body["id"])
+
+    async def emit_all(self, name: str, told: Sequence[tuple[Mapping[str, Any], str | None]]) -> None:
+        """Record several events of one kind, as data and subject, in one transaction."""
+        bodies = [self._body(name, data, subject) for data, subject in told]
+
+        def insert(db: sqlite3.Connection) -> None:
+            for body in bodies:
+                self._insert(db, name, body)
+
+        if bodies:
+            await self._store.write(insert)
+            self._wake(name)
 
     def enqueue(
         self, db: sqlite3.Connection, name: str, data: Mapping[str, Any], subject: str | None = None

@@ -1,5 +1,6 @@
 """delta-selector: which delta and strike an option to be sold should have."""
 
+from collections.abc import Sequence
 from math import nan
 
 from alluse.domain.delta import select, select_batch
@@ -18,31 +19,35 @@ DELTA_BUCKETS = tuple(hundredths / 100 for hundredths in range(15, 71, 5))
 
 async def select_one(call: Call[Parameters], request: SelectRequest) -> SelectAnswer:
     answer = select(request, call.state.protocol)
-    await _tell(call.context, answer)
+    await _tell(call.context, [answer])
     return answer
 
 
 async def select_several(call: Call[Parameters], batch: SelectBatchRequest) -> SelectBatchAnswer:
     answer = await call.context.compute(select_batch, batch.requests, call.state.protocol)
-    for result in answer.results:
-        await _tell(call.context, result)
+    await _tell(call.context, answer.results)
     return answer
 
 
-async def _tell(context: Context[Parameters], answer: SelectAnswer) -> None:
-    context.metrics.histogram(
+async def _tell(context: Context[Parameters], answers: Sequence[SelectAnswer]) -> None:
+    deltas = context.metrics.histogram(
         "alluse_delta_selected", "Absolute deltas that were selected", buckets=DELTA_BUCKETS
-    ).observe(answer.selected_delta)
-    await context.events.emit(
-        "delta.selected",
-        {
-            "account_type": answer.account_type,
-            "symbol": answer.symbol,
-            "result": answer.selected_delta,
-            "blocked_by": None,
-        },
-        subject=answer.symbol,
     )
+    for answer in answers:
+        deltas.observe(answer.selected_delta)
+    told = [
+        (
+            {
+                "account_type": answer.account_type,
+                "symbol": answer.symbol,
+                "result": answer.selected_delta,
+                "blocked_by": None,
+            },
+            answer.symbol,
+        )
+        for answer in answers
+    ]
+    await context.events.emit_all("delta.selected", told)
 
 
 def golden() -> None:

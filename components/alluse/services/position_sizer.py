@@ -1,5 +1,6 @@
 """position-sizer: how much capital an account may put into a short put or covered call."""
 
+from collections.abc import Sequence
 from math import nan
 
 from alluse.domain.errors import DomainError, InvalidInputError
@@ -17,15 +18,14 @@ BUDGET = 30.0
 
 async def size_one(call: Call[Parameters], request: SizeRequest) -> SizeAnswer:
     answer = size(request, call.state.protocol)
-    await _tell(call.context, answer)
+    await _tell(call.context, [answer])
     return answer
 
 
 async def size_batch(call: Call[Parameters], batch: SizeBatchRequest) -> SizeBatchAnswer:
     protocol = call.state.protocol
     answers = await call.context.compute(_size_all, batch, protocol)
-    for answer in answers:
-        await _tell(call.context, answer)
+    await _tell(call.context, answers)
     return SizeBatchAnswer(results=answers)
 
 
@@ -39,21 +39,26 @@ def _size_all(batch: SizeBatchRequest, protocol: Protocol) -> list[SizeAnswer]:
     return answers
 
 
-async def _tell(context: Context[Parameters], answer: SizeAnswer) -> None:
-    if answer.blocked_by is not None:
-        context.metrics.counter(
-            "alluse_sizing_blocked_total", "Sizings that allow no contract", ("reason",)
-        ).inc(reason=answer.blocked_by)
-    await context.events.emit(
-        "sizing.computed",
-        {
-            "account_type": answer.account_type,
-            "symbol": answer.symbol,
-            "result": answer.contracts,
-            "blocked_by": answer.blocked_by,
-        },
-        subject=answer.symbol,
+async def _tell(context: Context[Parameters], answers: Sequence[SizeAnswer]) -> None:
+    blocked = context.metrics.counter(
+        "alluse_sizing_blocked_total", "Sizings that allow no contract", ("reason",)
     )
+    for answer in answers:
+        if answer.blocked_by is not None:
+            blocked.inc(reason=answer.blocked_by)
+    told = [
+        (
+            {
+                "account_type": answer.account_type,
+                "symbol": answer.symbol,
+                "result": answer.contracts,
+                "blocked_by": answer.blocked_by,
+            },
+            answer.symbol,
+        )
+        for answer in answers
+    ]
+    await context.events.emit_all("sizing.computed", told)
 
 
 def golden() -> None:

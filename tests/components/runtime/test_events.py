@@ -70,6 +70,17 @@ async def test_every_consumer_gets_an_event_once(tmp_path: Path) -> None:
     assert event["data"] == {"symbol": "A"}
 
 
+async def test_several_events_are_one_transaction(tmp_path: Path) -> None:
+    system = System()
+    memory = Consumer()
+    system.played = {"memory-manager": memory, "portfolio-risk-monitor": Consumer()}
+    async with component(sender(), tmp_path, system=system) as it:
+        told = [({"symbol": name}, name) for name in "ABC"]
+        await it.runtime.outbox.emit_all("market.condition_changed", told)
+        await it.runtime.outbox.emit_all("market.condition_changed", [])
+        await until(lambda: memory.subjects == ["A", "B", "C"], "all arrive in their order")
+
+
 @pytest.mark.usefixtures("quick")
 async def test_an_event_waits_for_a_consumer_that_fails(tmp_path: Path) -> None:
     system = System()

@@ -12,7 +12,8 @@ from alluse.schemas.intent import DetectAnswer, DetectRequest
 from alluse.schemas.memory import ContextAnswer
 from alluse.services.enhanced_agent.turn import MEMORY, State
 
-TIMEOUT_S = 2.0
+#: Long enough that a hundred users at once wait for an answer rather than lose it.
+TIMEOUT_S = 4.0
 #: From this confidence on an alternative is worth asking back about.
 NEAR = 0.12
 
