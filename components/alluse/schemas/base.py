@@ -40,7 +40,7 @@ class Request(BaseModel):
 
 
 def _make_strict(schema: Any) -> None:
-    """Make the numbers and truth values of a validator strict, those of an answer that it contains too."""
+    """Make numbers and truth values strict. A model within has a validator of its own, strict or not."""
     if isinstance(schema, list | tuple):
         for part in schema:
             _make_strict(part)

@@ -5,12 +5,8 @@ from datetime import date, datetime
 import pytest
 from pydantic import ValidationError
 
-from alluse.schemas.base import Answer, Day, LocalMoment, Moment, Request
+from alluse.schemas.base import Day, LocalMoment, Moment, Request
 from alluse.schemas.common import AccountType, Identifier
-
-
-class Given(Answer):
-    share: float
 
 
 class Body(Request):
@@ -23,7 +19,6 @@ class Body(Request):
     account: AccountType | None = None
     name: Identifier | None = None
     pair: tuple[float, float] | None = None
-    given: Given | None = None
 
 
 @pytest.mark.parametrize(
