@@ -23,6 +23,10 @@ MACHINE = "tests/property/test_cluster_machine.py::TestCluster"
 PLAN = "tests/property/test_plan.py"
 RECOVERY = "tests/property/test_recovery.py"
 UNIT = "tests/unit/core"
+ALERTS = "tests/property/test_alerts.py"
+CAUSES = f"{UNIT}/test_causes.py::test_a_symptom_names_its_roots_in_order_and_a_root_itself"
+LADDER = f"{UNIT}/test_ladder.py"
+EDGES = f"{UNIT}/test_edges.py"
 SHELL = "tests/unit/shell"
 APPLIER = "../cluster/applier.py"
 
@@ -66,23 +70,23 @@ BUGS = (
     Bug(
         "an unhealthy component is restarted although its dependency is the root",
         "rescue.py",
-        "        if edge.required and plans[edge.name].assessment.state not in WELL:",
-        "        if False:",
-        MACHINE,
+        "            if self.around.assessments[edge.name].state not in WELL:\n                return edge.name",
+        "            if False:\n                return edge.name",
+        f"{LADDER}::test_one_root_that_takes_all_with_it_is_treated",
     ),
     Bug(
         "any number of components recovers at the same time",
         "rescue.py",
-        "            full = len(others) >= system.recovery.max_concurrent",
-        "            full = False",
-        MACHINE,
+        "        full = len(others) >= self.system.recovery.max_concurrent",
+        "        full = False",
+        f"{LADDER}::test_one_recovery_at_a_time_until_the_successor_is_ready",
     ),
     Bug(
         "a recovery under way takes no place in the budget",
         "rescue.py",
-        "    return until if until > now and (to_evict or to_come) else None",
+        "    return until if until > now and (to_do or to_come) else None",
         "    return None",
-        MACHINE,
+        f"{LADDER}::test_one_recovery_at_a_time_until_the_successor_is_ready",
     ),
     Bug(
         "one attempt more than the budget",
@@ -94,23 +98,149 @@ BUGS = (
     Bug(
         "no pause between attempts",
         "recovery.py",
-        "        not_before = last.at + pause(policy, number)",
-        "        not_before = last.at",
+        "        not_before = run[-1].at + ladder.jittered(policy, run[-1].number, about.seed)",
+        "        not_before = run[-1].at",
         RECOVERY,
+    ),
+    Bug(
+        "all that failed together is restarted together",
+        "ladder.py",
+        "    return pause(policy, number) * permille // 1000",
+        "    return pause(policy, number)",
+        f"{RECOVERY}::test_the_pauses_of_a_crowd_differ",
     ),
     Bug(
         "a recorded attempt is made a second time instead of resumed",
         "recovery.py",
-        "and now < last.at + RESUME_WITHIN:",
-        "and False:",
+        "        if about.unfinished and is_to_resume(last, now):",
+        "        if False:",
         RECOVERY,
     ),
     Bug(
         "exhausted for ever: the next attempt moves away with the clock",
         "recovery.py",
-        "last.at + policy.retry_exhausted_every)",
-        "now + policy.retry_exhausted_every)",
+        "        return run[-1].at + every",
+        "        return now + every",
         RECOVERY,
+    ),
+    Bug(
+        "the ladder never leaves its first step",
+        "ladder.py",
+        "        if rung.action in applicable and made < rung.attempts:",
+        "        if rung.action in applicable:",
+        RECOVERY,
+    ),
+    Bug(
+        "the ladder goes back to a step that did not help",
+        "ladder.py",
+        "    for rung in ladder[reached:]:",
+        "    for rung in ladder:",
+        RECOVERY,
+    ),
+    Bug(
+        "a rollout is not given the time to help",
+        "recovery.py",
+        "        if last.action in ladder.SLOW_STEPS and now < effect_by:",
+        "        if False:",
+        f"{RECOVERY}::test_a_step_that_takes_time_is_given_it",
+    ),
+    Bug(
+        "a retry does not empty the budget",
+        "recovery.py",
+        "        and (retried_at is None or a.at >= retried_at)",
+        "        and True",
+        f"{RECOVERY}::test_a_retry_gives_a_clean_record",
+    ),
+    Bug(
+        "a symptom is treated in the moment in which its root gets well",
+        "recovery.py",
+        "    if about.held_until is not None and now < about.held_until:",
+        "    if False:",
+        f"{LADDER}::test_a_symptom_is_given_time_after_its_root_and_then_treated_itself",
+    ),
+    Bug(
+        "a symptom is taken for a root when its root is two steps away",
+        "causes.py",
+        "found[name] = frozenset().union(*below) or frozenset((name,))",
+        "found[name] = frozenset(t for t in edges[name] if t in sick) or frozenset((name,))",
+        CAUSES,
+    ),
+    Bug(
+        "restarts go on while most of the system is sick",
+        "diagnosis.py",
+        "    infrastructure = is_infrastructure(sick, len(edges), system.recovery.min_healthy_percent)",
+        "    infrastructure = False",
+        f"{LADDER}::test_most_of_the_system_sick_suspends_recovery_and_ends_with_care",
+    ),
+    Bug(
+        "one root that takes all with it is given up as infrastructure",
+        "causes.py",
+        "    return len({root for roots in causes.values() for root in roots}) > 1",
+        "    return True",
+        f"{LADDER}::test_one_root_that_takes_all_with_it_is_treated",
+    ),
+    Bug(
+        "pods on a lost node are treated as if they were sick themselves",
+        "rescue.py",
+        "        suspended = self.diagnosis.infrastructure or self.diagnosis.on_lost_node(name)",
+        "        suspended = self.diagnosis.infrastructure",
+        f"{LADDER}::test_nothing_is_done_about_pods_on_a_lost_node",
+    ),
+    Bug(
+        "writing the record takes back the rollout before it",
+        "steps.py",
+        "        template=overlay.carried(around.snapshot.objects.get(workload.ref, {})),",
+        "        template={},",
+        f"{LADDER}::test_the_ladder_is_climbed_to_the_safe_state_and_tried_again_but_rarely",
+    ),
+    Bug(
+        "a way back that was lost in a crash is not made good",
+        "steps.py",
+        "    return bool(_left_of(last, around)) or _way_back(sight, last, around) is not None",
+        "    return bool(_left_of(last, around))",
+        f"{LADDER}::test_a_crash_between_the_record_and_the_way_back_is_made_good",
+    ),
+    Bug(
+        "a bad revision is rolled out again after the way back",
+        "rollback.py",
+        "    if annotations(_live(workload, snapshot)).get(ROLLED_BACK_FROM_ANNOTATION) != wanted_revision:",
+        "    if True:",
+        f"{LADDER}::test_a_new_revision_that_turns_out_bad_is_rolled_back_and_left_at_that",
+    ),
+    Bug(
+        "a restart that is owed is forgotten once its dependency has recovered",
+        "edges.py",
+        "            if edge.name in known:\n                yield known[edge.name]\n            elif",
+        "            if",
+        f"{EDGES}::test_a_restart_is_owed_once_and_paid_once_whenever_the_operator_dies",
+    ),
+    Bug(
+        "a restart that is owed is paid again and again",
+        "steps.py",
+        "    return replace(plain, history=record, debts=(), attempt=attempt",
+        "    return replace(plain, history=record, attempt=attempt",
+        f"{EDGES}::test_a_restart_is_owed_once_and_paid_once_whenever_the_operator_dies",
+    ),
+    Bug(
+        "stops what others stand on before them",
+        "edges.py",
+        "        name in system.components[other].dependency_names() and _runs(sights[other])",
+        "        False",
+        f"{EDGES}::test_stop_goes_in_reverse_order_and_comes_back_through_the_start_gate",
+    ),
+    Bug(
+        "the grace of an edge begins anew with each state of its dependency",
+        "losses.py",
+        "    return min(before.failures[-1], found.since)",
+        "    return found.since",
+        f"{UNIT}/test_interlocks.py",
+    ),
+    Bug(
+        "an interlock stays open while nobody knows",
+        "interlocks.py",
+        "        elif plan.assessment.state not in WELL:",
+        "        elif plan.assessment.state not in WELL and plan.assessment.state != 'Unknown':",
+        f"{UNIT}/test_interlocks.py",
     ),
     Bug(
         "the kubelet's back-off is cut short",
@@ -289,6 +419,41 @@ BUGS = (
         "while len(self._kept) > self._most_records:",
         f"{SHELL}/test_journal.py",
     ),
+    Bug(
+        "an alert is told again while it is on its way",
+        "alerts.py",
+        "if row.state is AlertState.PENDING or self._is_on_its_way(row, NoticeKind.FIRING):",
+        "if row.state is AlertState.PENDING:",
+        ALERTS,
+    ),
+    Bug(
+        "an alert is repeated with every pass",
+        "alerts.py",
+        "    return row.notified_at + policy.repeat\n",
+        "    return row.notified_at\n",
+        ALERTS,
+    ),
+    Bug(
+        "those who may have heard of trouble are not told that it is over",
+        "alerts.py",
+        "    return _union(row.sinks, row.offered)\n",
+        "    return row.sinks\n",
+        ALERTS,
+    ),
+    Bug(
+        "an alert ends while its component only starts again",
+        "alerts.py",
+        "        if component in self._situation.unsettled:\n            return row\n",
+        "",
+        ALERTS,
+    ),
+    Bug(
+        "a symptom has an alert of its own",
+        "troubles.py",
+        "for root in causes or (name,):",
+        "for root in (name,):",
+        f"{UNIT}/test_troubles.py",
+    ),
 )
 
 
@@ -334,11 +499,12 @@ def main() -> int:
     chosen = parser.parse_args()
     bugs = [bug for bug in BUGS if chosen.only in bug.title]
     with ThreadPoolExecutor(chosen.jobs) as pool:
-        found = list(pool.map(try_bug, bugs))
-    for bug, (caught, remark, seconds) in zip(bugs, found, strict=True):
-        verdict = "caught" if caught else "SURVIVED"
-        print(f"{verdict:9}{seconds:6.1f} s  {bug.title}  [{bug.caught_by.removeprefix('tests/')}] {remark}")
-    survived = sum(1 for caught, _, _ in found if not caught)
+        survived = 0
+        for bug, (caught, remark, seconds) in zip(bugs, pool.map(try_bug, bugs), strict=True):
+            verdict = "caught" if caught else "SURVIVED"
+            test = bug.caught_by.removeprefix("tests/")
+            print(f"{verdict:9}{seconds:6.1f} s  {bug.title}  [{test}] {remark}", flush=True)
+            survived += not caught
     print(f"{len(bugs) - survived} of {len(bugs)} planted bugs caught")
     return 1 if survived else 0
 

@@ -22,7 +22,7 @@ from alluse_operator.api import names
 from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import ComponentType, OnUnhealthy, Requirement
 from alluse_operator.core import history, ladder
-from alluse_operator.core.desired import Dependency, RecoveryPolicy, System
+from alluse_operator.core.desired import Dependency, Health, RecoveryPolicy, System
 from alluse_operator.core.objects import WORKLOAD_KINDS, Ref, annotations
 from alluse_operator.core.plan import Apply, ApplyReason, Delete, Mode, Recover, RemoveFinalizer
 from builders import built_of
@@ -31,6 +31,8 @@ from model_cluster import TRUST_FOR, ModelCluster, Pass, Pod
 from strategies import systems
 
 REACHED: Counter[str] = Counter()
+_MILD = (OnUnhealthy.IGNORE, OnUnhealthy.HOLD)
+_QUICK = Health(path="/health", period=timedelta(seconds=1))
 
 
 class ClusterMachine(RuleBasedStateMachine):
@@ -146,6 +148,32 @@ class ClusterMachine(RuleBasedStateMachine):
             for seconds in (0.1, 1, 1):
                 self.cluster.tick(seconds)
                 self._pass()
+
+    @precondition(lambda self: self._stood_on())
+    @rule(data=st.data(), seconds=st.integers(6, 16))
+    def what_others_stand_on_stays_sick(self, data: Any, seconds: int) -> None:
+        """For longer than the graces of the edges, and then it is well again."""
+        name = data.draw(st.sampled_from(self._stood_on()))
+        for _ in range(seconds):
+            for pod in self.cluster.ready_pods():
+                if pod.component == name:
+                    self._fail(pod, "grey")
+            self._pass()
+            self.cluster.tick(1)
+        for pod in self.cluster.pods.values():
+            if pod.component == name:
+                pod.grey = False
+        for _ in range(4):
+            self._pass()
+            self.cluster.tick(1)
+
+    def _stood_on(self) -> list[str]:
+        """Ready components that others require and do more about than to hold."""
+        ready = {pod.component for pod in self.cluster.ready_pods()}
+        edges = [edge for c in self.cluster.system.components.values() for edge in c.dependencies]
+        return sorted(
+            {edge.name for edge in edges if edge.required and edge.on_unhealthy not in _MILD} & ready
+        )
 
     @rule(
         data=st.data(),
@@ -349,6 +377,7 @@ class ClusterMachine(RuleBasedStateMachine):
         if done.plan.suspension is not None:
             REACHED[f"suspended {done.plan.suspension.reason}"] += 1
         for plan in done.plan.components.values():
+            REACHED[plan.assessment.reason] += 1
             if plan.recovery.reason:
                 REACHED[plan.recovery.reason] += 1
             if plan.recovery.exhausted:
@@ -598,7 +627,51 @@ def test_a_walk_to_the_rare_places() -> None:
     } <= set(REACHED), before
 
 
-#: What the machine and the walk have to have seen at least once to prove anything.
+def test_a_walk_along_the_edges_and_out_of_the_infrastructure() -> None:
+    grace = timedelta(seconds=3)
+
+    def edge(how: OnUnhealthy) -> tuple[Dependency, ...]:
+        return (Dependency("base", on_unhealthy=how, grace=grace),)
+
+    system = make_system(
+        make_component("base", health=_QUICK),
+        make_component("stops", health=_QUICK, dependencies=edge(OnUnhealthy.STOP)),
+        make_component("apart", health=_QUICK, dependencies=edge(OnUnhealthy.ISOLATE)),
+        make_component("again", health=_QUICK, dependencies=edge(OnUnhealthy.RESTART)),
+        make_component("other", health=_QUICK),
+        recovery=RecoveryPolicy(ladder=(), retry_exhausted_every=timedelta(seconds=60)),
+    )
+    machine = ClusterMachine()
+    machine.begin(system, "")
+    machine.calm(6)
+    machine.calm(6)
+    for _ in range(7):
+        for pod in machine.cluster.ready_pods():
+            if pod.component == "base":
+                machine.cluster.turn_grey(pod)
+        machine.calm(2)
+        machine.operator_restarts()
+    for pod in machine.cluster.pods.values():
+        pod.grey = False
+    machine.calm(6)
+    machine.calm(6)
+    for _ in range(4):
+        for pod in machine.cluster.ready_pods():
+            if pod.component in ("base", "other", "again"):
+                machine.cluster.crash(pod)
+        machine._pass()
+        machine.cluster.tick(0.1)
+    machine.teardown()
+    assert {
+        "Isolated",
+        "StoppedWithDependency",
+        "debt noted",
+        "RestartOnRecovery",
+        "suspended Infrastructure",
+    } <= set(REACHED)
+
+
+#: What the machine and the walks have to have seen at least once to prove anything.
 _MUST_REACH = (
     "started",
     "restarted",
@@ -620,6 +693,13 @@ _MUST_REACH = (
     "RecoveryBudgetInUse",
     "DependencyUnhealthy",
     "preferred skipped",
+    "revision kept",
+    "RolloutRestart",
+    "suspended Infrastructure",
+    "Isolated",
+    "StoppedWithDependency",
+    "debt noted",
+    "RestartOnRecovery",
 )
 
 

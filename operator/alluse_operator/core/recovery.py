@@ -138,15 +138,16 @@ def decide(
         after_exhaustion=exhausted,
         action=(first if exhausted else step) or ActionType.RESTART_POD,
     )
-    return Act(record(attempts, attempt, policy, len(run)), _standing((*run, attempt), attempt))
+    since = len(attempts) - attempts.index(run[0]) if run else 0
+    return Act(record(attempts, attempt, policy, since), _standing((*run, attempt), attempt))
 
 
 def record(
-    attempts: tuple[Attempt, ...], attempt: Attempt, policy: RecoveryPolicy, run: int = 0
+    attempts: tuple[Attempt, ...], attempt: Attempt, policy: RecoveryPolicy, kept: int
 ) -> tuple[Attempt, ...]:
-    """The record with one attempt more, without what no rule looks at any more."""
+    """The record with one attempt more, without what no rule looks at any more; the newest `kept` stay."""
     horizon = attempt.at - max(policy.window, policy.reset_after)
-    return (*history.forget_before(attempts, horizon, run), attempt)
+    return (*history.forget_before(attempts, horizon, kept), attempt)
 
 
 def is_to_resume(last: Attempt, now: datetime) -> bool:

@@ -19,7 +19,6 @@ from alluse_operator.core.plan import Assessment, PodTarget, Recover
 from alluse_operator.core.recovery import Act
 from alluse_operator.core.sight import Sight
 
-
 #: Reason of a restart that was owed.
 _DEPENDENCY_RECOVERED = "DependencyRecovered"
 
@@ -85,7 +84,7 @@ def pay(
     plain = _plain(sight, around)
     if plain is None:
         return None
-    record = recovery.record(sight.attempts, attempt, policy)
+    record = recovery.record(sight.attempts, attempt, policy, len(sight.attempts))
     return replace(plain, history=record, debts=(), attempt=attempt, template=overlay.restarted(attempt.at))
 
 

@@ -258,6 +258,19 @@ def test_one_root_that_takes_all_with_it_is_treated() -> None:
     assert "causedBy" not in row(cluster, "base")
 
 
+def test_one_recovery_at_a_time_until_the_successor_is_ready() -> None:
+    cluster = started(component("base"), component("web"), *OTHERS, component("last"))
+    always_grey(cluster, "base", "web")()
+    seen = []
+    for _ in range(12):
+        seen.append(run(cluster, 1))
+        here = {pod.component for pod in cluster.ready_pods() if not pod.grey}
+        if seen[-1] == ["web RestartPod"]:
+            assert "base" in here
+    assert [step for step in seen if step] == [["base RestartPod"], ["web RestartPod"]]
+    assert cluster.all_well()
+
+
 def test_a_symptom_is_given_time_after_its_root_and_then_treated_itself() -> None:
     cluster = started(component("base"), component("web", "base"), *OTHERS)
     run(cluster, 1, always_grey(cluster, "base", "web"))
