@@ -344,7 +344,7 @@ BUGS = (
     # -- in the shell around the core --
     Bug(
         "a deed without its record",
-        APPLIER,
+        "../cluster/actions.py",
         "        if not action.resume:\n            record",
         "        if False:\n            record",
         f"{SHELL}/test_applier.py",
@@ -358,28 +358,28 @@ BUGS = (
     ),
     Bug(
         "a record takes away what recovery has put into the pod template",
-        APPLIER,
+        "../cluster/actions.py",
         "            if action.template:",
         "            if False:",
         f"{SHELL}/test_applier.py",
     ),
     Bug(
         "a write is tried again for ever",
-        APPLIER,
-        "                if not error.transient or attempt >= self._retries.attempts:",
+        "../cluster/writes.py",
+        "                if not error.transient or attempt >= self.retries.attempts:",
         "                if not error.transient:",
         f"{SHELL}/test_applier.py",
     ),
     Bug(
         "the answer to a write is not learnt from",
-        APPLIER,
+        "../cluster/writes.py",
         "        if self._mirror.wrote(kind, answer):",
         "        if False:",
         f"{SHELL}/test_applier.py",
     ),
     Bug(
         "an operator that no longer leads writes on",
-        APPLIER,
+        "../cluster/writes.py",
         "            if not self._leading():",
         "            if False:",
         f"{SHELL}/test_applier.py",

@@ -13,9 +13,10 @@ import pytest
 import fake_api
 import virtual_time
 from alluse_operator.api import names
-from alluse_operator.cluster.applier import PARALLEL_BESIDE, PARALLEL_IN_ALL, Applied, Applier
+from alluse_operator.cluster.applier import PARALLEL_BESIDE, Applied, Applier
 from alluse_operator.cluster.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, POD, SYSTEM
 from alluse_operator.cluster.mirror import Key, Mirror
+from alluse_operator.cluster.writes import PARALLEL_IN_ALL
 from alluse_operator.core.desired import Identity
 from alluse_operator.core.history import Attempt
 from alluse_operator.core.objects import Ref
