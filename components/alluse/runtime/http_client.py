@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -125,7 +126,9 @@ class HttpClient:
         except BaseException:
             connection.close()
             raise
-        if connection.reusable():
+        # Who knows nothing of what was asked for may be somebody else, who had taken over an address when the
+        # connection was opened. The next exchange finds its own way.
+        if reply.status != HTTPStatus.NOT_FOUND and connection.reusable():
             now, kept = time.monotonic(), self._idle.setdefault(address, [])
             kept.append((now, connection))
             # The last used is used next, so those of a burst that is over grow old at the front.
