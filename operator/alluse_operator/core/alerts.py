@@ -5,8 +5,9 @@ of now and what has become of earlier notices, and says which alerts there are a
 keeps nothing: alerts live in `status.alerts`, so a new operator goes on where the old one stopped.
 
 A notice is handed out only after the status that holds its alert as Firing is stored, and it is owed until
-its delivery is recorded there. So an operator that dies in between gives the same notice again, under the
-same key; it is never lost, and given twice only where nobody can know whether it arrived.
+its delivery is recorded there (but for the built-in sinks). So an operator that dies in between gives the
+same notice again, under the same key; it is never lost, and given twice only where nobody can know whether
+it arrived.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ END_TOLD_WITHIN = timedelta(hours=24)
 #: Built into every operator; `EVENT_SINK` stands in for sinks that are not set up.
 EVENT_SINK = "event"
 LOG_SINK = "log"
+#: What goes to these alone counts as told with the status that says so: they never refuse, and a write to
+#: record it would tell no more.
+BUILT_IN_SINKS = frozenset({EVENT_SINK, LOG_SINK})
 
 _RANK = {AlertSeverity.INFO: 0, AlertSeverity.WARNING: 1, AlertSeverity.CRITICAL: 2}
 
@@ -342,9 +346,10 @@ class _Step:
                 return None
             if (again := _end_due(row)) > self._now:
                 self._times.append(again)
-            elif not self._is_on_its_way(row, NoticeKind.RESOLVED):
+                return row
+            if not self._is_on_its_way(row, NoticeKind.RESOLVED):
                 self._notices.append(_notice(row, NoticeKind.RESOLVED, sinks, self._now))
-            return row
+            return None if BUILT_IN_SINKS.issuperset(sinks) else row
         sinks = self._known(self._policy.routes.get(row.severity, ()))
         if not sinks or row.inhibited_by:
             return row
@@ -355,6 +360,16 @@ class _Step:
         self._notices.append(
             replace(_notice(row, NoticeKind.FIRING, sinks, self._now), repeat=self._policy.repeat)
         )
+        if BUILT_IN_SINKS.issuperset(sinks):
+            return row.model_copy(
+                update={
+                    "notices": (row.notices or 0) + 1,
+                    "notified_at": self._now,
+                    "notified_severity": row.severity,
+                    "sinks": _union(_told(row), sinks),
+                    "offered": None,
+                }
+            )
         # Who was offered it before and has not answered (that operator is gone) may know of it.
         return row.model_copy(update={"sinks": _told(row), "offered": sinks})
 

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from alluse_operator.core.alerts import EVENT_SINK, LOG_SINK
+from alluse_operator.core.alerts import BUILT_IN_SINKS
 from alluse_operator.errors import SettingsError
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-BUILT_IN = frozenset({EVENT_SINK, LOG_SINK})
 SINKS_MAX = 32
 
 
@@ -95,7 +94,7 @@ def address_problem(url: str) -> str:
 def _sink(name: str, value: Any, where: str) -> SinkSettings:
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{where}: a name has lower case letters, digits and dashes, 63 at most")
-    if name in BUILT_IN:
+    if name in BUILT_IN_SINKS:
         raise SettingsError(f"{where}: this one is built in and cannot be set up; take another name")
     if not isinstance(value, dict) or not all(isinstance(entry, str) for entry in value.values()):
         raise SettingsError(f"{where} must be an object of texts")
