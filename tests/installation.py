@@ -27,8 +27,10 @@ def fresh_namespace(kube: Kube) -> Iterator[str]:
     name = f"{PREFIX}{uuid.uuid4().hex[:8]}"
     kube.kubectl("create", "namespace", name)
     kube.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield name
-    kube.kubectl("delete", "namespace", name, "--wait=false")
+    try:
+        yield name
+    finally:
+        kube.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def namespaces_left(kube: Kube) -> list[str]:
