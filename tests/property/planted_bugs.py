@@ -57,13 +57,13 @@ BUGS = (
     ),
     Bug(
         "a lost dependency stops what runs",
-        "planner.py",
+        "workloads.py",
         "        if live is not None and live.deleting:\n            return\n",
         "        if live is not None and live.deleting:\n            return\n"
         "        if live is not None and any(\n"
-        "            not self.assessments[e.name].healthy for e in sight.component.dependencies\n"
+        "            not self.draft.assessments[e.name].healthy for e in sight.component.dependencies\n"
         "        ):\n"
-        "            self.workload_actions.append(Delete(sight.component.name, live.ref, live.uid))\n"
+        "            self.draft.workload_actions.append(Delete(sight.component.name, live.ref, live.uid))\n"
         "            return\n",
         MACHINE,
     ),
@@ -180,10 +180,10 @@ BUGS = (
         f"{LADDER}::test_one_root_that_takes_all_with_it_is_treated",
     ),
     Bug(
-        "pods on a lost node are treated as if they were sick themselves",
-        "rescue.py",
-        "        suspended = self.diagnosis.infrastructure or self.diagnosis.on_lost_node(name)",
-        "        suspended = self.diagnosis.infrastructure",
+        "a lost node is not seen behind the trouble of its pods",
+        "diagnosis.py",
+        "    lost = {name: sights[name].lost_node for name in unwell if sights[name].lost_node}",
+        "    lost: dict[str, str] = {}",
         f"{LADDER}::test_nothing_is_done_about_pods_on_a_lost_node",
     ),
     Bug(

@@ -195,6 +195,18 @@ def test_a_component_that_always_fails_again_is_treated_within_its_budget(
         assert len(history.within(record, policy.window, attempt.at)) <= policy.max_actions
 
 
+@given(policies, st.lists(attempts_at(NEAR), max_size=6), possible_steps)
+def test_no_step_below_the_highest_that_was_tried_is_taken(
+    policy: RecoveryPolicy, run: list[Attempt], possible: frozenset[RecoveryAction]
+) -> None:
+    """Also when a step that was passed over could be taken now."""
+    place = {ActionType(rung.action): index for index, rung in enumerate(policy.ladder)}
+    step = ladder.next_step(policy.ladder, run, possible)
+    if step is not None:
+        assert RecoveryAction(step) in possible
+        assert all(place.get(attempt.action, 0) <= place[step] for attempt in run)
+
+
 @given(troubles, histories, policies, NEAR, plain)
 def test_a_retry_gives_a_clean_record(
     trouble: Trouble,

@@ -251,7 +251,12 @@ def test_most_of_the_system_sick_suspends_recovery_and_ends_with_care() -> None:
 
 
 def test_one_root_that_takes_all_with_it_is_treated() -> None:
-    cluster = started(component("base"), component("web", "base"), component("shop", "web"))
+    cluster = started(
+        component("base"),
+        component("web", "base"),
+        component("shop", "web"),
+        policy=replace(POLICY, max_concurrent=3),
+    )
     assert run(cluster, 1, always_grey(cluster, "base", "web", "shop")) == ["base RestartPod"]
     assert condition(cluster, "RecoverySuspended") == ""
     assert [row(cluster, name)["causedBy"] for name in ("web", "shop")] == [["base"], ["base"]]
