@@ -36,7 +36,7 @@ from alluse_operator.metrics import Metrics
 log = logging.getLogger(__name__)
 
 #: Shortest time between two writes of one status, unless its headline changes.
-GATHER_FOR = timedelta(seconds=0.5)
+GATHER_FOR = timedelta(seconds=1)
 
 
 #: Pauses after a write that failed: doubled each time, and never longer than the second.
