@@ -50,9 +50,13 @@ def main() -> int:
     for part in options.parts or PARTS:
         print(f"━━ {part}", flush=True)
         started, results = time.monotonic(), Results()
-        with tempfile.TemporaryDirectory(prefix="alluse-bench-") as directory:
-            asyncio.run(PARTS[part](results, Path(directory), options.rounds))
-        print(f"━━ {part} done after {time.monotonic() - started:.0f} s: {results.write(part)}", flush=True)
+        try:
+            with tempfile.TemporaryDirectory(prefix="alluse-bench-") as directory:
+                asyncio.run(PARTS[part](results, Path(directory), options.rounds))
+        finally:
+            # What was measured before something broke is measured.
+            written = results.write(part)
+            print(f"━━ {part} ended after {time.monotonic() - started:.0f} s: {written}", flush=True)
     return 0
 
 
