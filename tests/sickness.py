@@ -28,8 +28,9 @@ def sicken(watcher: Watcher, component: str) -> str:
     long_ago = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     before = (datetime.now(UTC) - timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
     status = pod["status"]
-    conditions = [row for row in status["conditions"] if row["type"] != "Ready"]
-    conditions.append({"type": "Ready", "status": "False", "lastTransitionTime": long_ago})
+    lost = ("Ready", "ContainersReady")
+    conditions = [row for row in status["conditions"] if row["type"] not in lost]
+    conditions += [{"type": name, "status": "False", "lastTransitionTime": long_ago} for name in lost]
     containers = [
         {**row, "ready": False, "state": {"running": {"startedAt": before}}}
         for row in status["containerStatuses"]
