@@ -121,6 +121,7 @@ def test_the_ladder_is_climbed_to_the_safe_state_and_tried_again_but_rarely() ->
         pod.grey = False
     run(cluster, 40)
     assert cluster.all_well()
+    assert cluster.reached["rolled out"] == 2, "no later record has taken a rollout back"
     assert condition(cluster, "Ready") == "AllComponentsReady"
     assert condition(cluster, "Stalled") == ""
 
