@@ -114,6 +114,13 @@ KEYS: Final[dict[str, Key]] = {
         Key("development.mock_external_services", False, True, False, _ALL),
         # How long one that guards the capital may be away before nothing new is recommended.
         Key("interlocks.trading_gate.within_seconds", 5.0, None, None, ("enhanced-agent",)),
+        Key(
+            "interlocks.trading_gate.requires",
+            "drawdown-protection,portfolio-risk-monitor",
+            None,
+            None,
+            ("enhanced-agent",),
+        ),
         Key("market_data.dataset", "bundled", None, None, ("market-analyzer",)),
         Key("market_data.as_of", "last", None, None, ("market-analyzer",)),
     )

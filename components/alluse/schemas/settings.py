@@ -212,6 +212,10 @@ class Development(Section):
 
 class TradingGateSettings(Section):
     within_seconds: Annotated[float, Field(ge=1, le=300)]
+    #: Names of components, separated by commas.
+    requires: Annotated[
+        str, StringConstraints(pattern=r"^ *[a-z][-a-z0-9]*( *, *[a-z][-a-z0-9]*){0,7} *$", max_length=400)
+    ]
 
 
 class Interlocks(Section):

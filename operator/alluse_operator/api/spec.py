@@ -596,7 +596,8 @@ class AllUseSystemSpec(SpecModel):
     ] = ()
     """Gates on top of those of the profile; one of the same name takes its place. WS1 has `trading-gate`:
     enhanced-agent recommends nothing while drawdown-protection or portfolio-risk-monitor cannot be relied
-    upon."""
+    upon, and looks for that itself, with or without an operator. Gates of your own are reported in the status
+    and alerted; the component that they guard has to act on that."""
     alerts: AlertsSpec = _filled_in(AlertsSpec)
     """Whom the operator tells about trouble."""
 

@@ -171,7 +171,8 @@ def _gates(guarded: str, interlocks: Iterable[api.InterlockSpec]) -> dict[str, s
     they are: it watches them by itself."""
     told: dict[str, str] = {}
     for lock in interlocks:
-        if lock.guards == guarded and lock not in catalog.INTERLOCKS:
+        built_in = next((each for each in catalog.INTERLOCKS if each.name == lock.name), None)
+        if built_in is not None and lock.guards == guarded == built_in.guards and lock != built_in:
             section = f"interlocks.{lock.name.replace('-', '_')}"
             told[f"{section}.within_seconds"] = str(lock.within_seconds)
             told[f"{section}.requires"] = ",".join(lock.requires)

@@ -242,6 +242,21 @@ async def test_a_guard_that_fails_in_the_turn_stops_new_entries_at_once(talk: Co
     assert "No new entry: drawdown-protection does not answer" in answer["reply"]
 
 
+async def test_who_is_required_is_configured(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = talk.agent.runtime.context.config
+    text = type(config).text
+
+    def configured(self: Any, key: str) -> str:
+        return f"{RISK}, market-analyzer" if key == gating.KEY_REQUIRES else text(self, key)
+
+    monkeypatch.setattr(type(config), "text", configured)
+    keeper = talk.agent.state.gate = gating.Gatekeeper(talk.agent.runtime.context, Clock())
+    talk.without(PROTECTION)
+    await keeper.look()
+    state = await gate_of(talk)
+    assert (state["open"], state["requires"]) == (True, [RISK, "market-analyzer"])
+
+
 async def test_the_limit_is_configured(tmp_path: Path) -> None:
     async with conversation(tmp_path) as talk:
         clock = Clock()

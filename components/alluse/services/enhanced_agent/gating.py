@@ -21,7 +21,7 @@ from alluse.runtime.peers import PeerError, PeerFailedError, PeerRefusedError
 from alluse.schemas.agent import GateBlocker, TradingGate
 from alluse.schemas.agent import GateReading as Reading
 
-REQUIRED: Final = ("drawdown-protection", "portfolio-risk-monitor")
+KEY_REQUIRES: Final = "interlocks.trading_gate.requires"
 KEY_LIMIT: Final = "interlocks.trading_gate.within_seconds"
 EVERY_S: Final = 1.0
 TIMEOUT_S: Final = 1.0
@@ -35,7 +35,9 @@ class Gatekeeper:
     def __init__(self, context: Context[Any], clock: Callable[[], float] = time.monotonic) -> None:
         self._context = context
         self._clock = clock
-        self._gate = Gate.new(REQUIRED, self._limit(), clock())
+        names = context.config.text(KEY_REQUIRES).split(",")
+        self._required = tuple(dict.fromkeys(name.strip() for name in names))
+        self._gate = Gate.new(self._required, self._limit(), clock())
         metrics = context.metrics
         self._open = metrics.gauge("alluse_trading_gate_open", "1 while new trades may be recommended")
         self._seconds = metrics.gauge("alluse_trading_gate_seconds", "Since the gate last opened or closed")
@@ -47,7 +49,7 @@ class Gatekeeper:
     async def look(self) -> None:
         """Look at all that are required, at the same time, and tell what has changed."""
         await self._settle()
-        await asyncio.gather(*(self._look(component) for component in REQUIRED))
+        await asyncio.gather(*(self._look(component) for component in self._required))
         await self._settle()
 
     def next_look_s(self) -> float:
@@ -76,7 +78,7 @@ class Gatekeeper:
             since=moment(gate.changed_at),
             seconds=round(now - gate.changed_at, 3),
             within_seconds=gate.limit_s,
-            requires=list(REQUIRED),
+            requires=list(self._required),
             blockers=[
                 GateBlocker(
                     component=each.component,
