@@ -46,8 +46,8 @@ TEST = (
         "e2e", (*PYTEST, *TWO_FILES, "tests/e2e", "--ignore=tests/e2e/alone"), ("cluster",), lane="cluster"
     ),
     Stage("e2e alone", (*PYTEST, "tests/e2e/alone"), needs=("cluster",), lane="cluster"),
-    Stage("faults", (*PYTEST, "tests/faults"), needs=("parts",)),
-    Stage("integration", (*PYTEST, "tests/integration"), needs=("parts",)),
+    Stage("faults", (*PYTEST, *TWO_FILES, "tests/faults"), needs=("parts",)),
+    Stage("integration", (*PYTEST, *TWO_FILES, "tests/integration"), needs=("parts",)),
     Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",)),
     Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",)),
     Stage("planted bugs", ("tests/property/planted_bugs.py",), lane="compute"),
