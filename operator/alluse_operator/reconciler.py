@@ -22,12 +22,12 @@ from alluse_operator.cluster.observer import FOREIGN_ASKED_EVERY, Observer
 from alluse_operator.cluster.prober import LONGEST_TIMEOUT, Prober, Target
 from alluse_operator.cluster.reporter import Reporter
 from alluse_operator.core.desired import Defaults, Identity, System
-from alluse_operator.core.objects import ComponentObjects, Object
+from alluse_operator.core.objects import ComponentObjects, Object, mapping_at
 from alluse_operator.core.observation import Observation
-from alluse_operator.core.observed import ResourceView, Snapshot
+from alluse_operator.core.observed import Snapshot
 from alluse_operator.core.plan import Mode, Plan
 from alluse_operator.core.planner import make_plan
-from alluse_operator.core.reading import read_resource
+from alluse_operator.core.reading import identity_of
 from alluse_operator.core.report import make_report
 from alluse_operator.core.resolve import resolve
 from alluse_operator.dispatcher import Next
@@ -101,7 +101,7 @@ class Reconciler:
         resource = self._mirror.system(key)
         if resource is None:
             return self._forget(key)
-        wanted = self._resolve(key, read_resource(resource))
+        wanted = self._resolve(key, resource)
         seen = await self._observe(key, resource, wanted)
         snapshot, now = seen.read(), self._clock.now()
         plan = make_plan(wanted.system, wanted.built, snapshot, now)
@@ -121,7 +121,7 @@ class Reconciler:
         resource = self._mirror.system(key)
         if resource is None:
             return None
-        wanted = self._resolve(key, read_resource(resource))
+        wanted = self._resolve(key, resource)
         snapshot, now = (await self._observe(key, resource, wanted)).read(), self._clock.now()
         return make_plan(wanted.system, wanted.built, snapshot, now), now
 
@@ -133,16 +133,16 @@ class Reconciler:
         """Whether any system is on its way to somewhere."""
         return bool(self._unsettled)
 
-    def _resolve(self, key: Key, resource: ResourceView) -> _Wanted:
+    def _resolve(self, key: Key, resource: Object) -> _Wanted:
         """Resolve and build once for each writing of a spec: a pass is cheap when only the cluster has
         changed.
         """
-        identity = resource.identity
+        identity = identity_of(resource)
         known = self._wanted.get(key)
         if known is not None and known.identity == identity:
             return known
         try:
-            system = resolve(identity, resource.spec, self._defaults)
+            system = resolve(identity, mapping_at(resource, "spec"), self._defaults)
             wanted = _Wanted(identity, system, build_all(system))
         except InvalidSpec as error:
             wanted = _Wanted(identity, error, {})

@@ -53,7 +53,7 @@ class _Memory:
     failures: int = 0
     held: dict[tuple[str, str], Event] = field(default_factory=dict)
     """Events that wait for their status."""
-    telling: frozenset[tuple[str, str]] = frozenset()
+    telling: tuple[tuple[str, str], ...] = ()
     """Those of them that the write under way tells of."""
     write: asyncio.Task[None] | None = None
     outdated: bool = False
@@ -97,6 +97,8 @@ class Reporter:
         writing = memory.write is not None
         for event in report.events:
             if not writing or event.key not in memory.telling:
+                # In the order of the newest report: the last word of a start stays the last.
+                memory.held.pop(event.key, None)
                 memory.held[event.key] = event
         self._show(key, report)
         memory.resource, memory.alerts = resource, report.alerts.rows
@@ -112,7 +114,7 @@ class Reporter:
             return timedelta(seconds=wait)
         if not self._leading():
             raise NotLeading("the lease is not ours: nothing more is written")
-        memory.telling, memory.outdated = frozenset(memory.held), False
+        memory.telling, memory.outdated = tuple(memory.held), False
         memory.write = asyncio.create_task(
             self._write_beside(key, memory, resource, report, report.status), name=f"status of {key}"
         )

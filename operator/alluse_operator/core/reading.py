@@ -103,16 +103,22 @@ def read_snapshot(
     )
 
 
+def identity_of(resource: Object) -> Identity:
+    """Which AllUseSystem this is."""
+    meta = metadata(resource)
+    return Identity(
+        namespace=str(meta.get("namespace", "")),
+        name=str(meta.get("name", "")),
+        uid=str(meta.get("uid", "")),
+        generation=_number(meta.get("generation")),
+    )
+
+
 def read_resource(resource: Object) -> ResourceView:
     """The AllUseSystem, whatever its spec looks like."""
     meta = metadata(resource)
     return ResourceView(
-        identity=Identity(
-            namespace=str(meta.get("namespace", "")),
-            name=str(meta.get("name", "")),
-            uid=str(meta.get("uid", "")),
-            generation=_number(meta.get("generation")),
-        ),
+        identity=identity_of(resource),
         created_at=parse_time(meta.get("creationTimestamp")) or _EPOCH,
         deleted_at=parse_time(meta.get("deletionTimestamp")),
         finalizers=tuple(str(name) for name in meta.get("finalizers") or ()),

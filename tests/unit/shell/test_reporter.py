@@ -128,6 +128,20 @@ def test_headlines_go_out_at_once_and_the_rest_is_gathered_with_its_events() -> 
     virtual_time.run(scenario())
 
 
+def test_events_are_told_in_the_order_of_the_newest_report() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.api.fault = fake_api.failing(1, ApiError(503, "X", "away"))
+        ready = Event(EventReason.SYSTEM_READY, "ready")
+        others = [Event(EventReason.COMPONENT_HEALTHY, "healthy", f"c{number}") for number in range(8)]
+        await bench.publish(bench.resource, report({"state": "Running"}, *others[:4], ready))
+        await asyncio.sleep(0.25)
+        await bench.publish(bench.resource, report({"state": "Running"}, *others, ready))
+        assert bench.told.events == [*others, ready]
+
+    virtual_time.run(scenario())
+
+
 def test_nobody_waits_for_a_write_and_a_pass_that_ends_meanwhile_is_repeated() -> None:
     async def scenario() -> None:
         bench = Bench()
