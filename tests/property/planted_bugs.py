@@ -53,7 +53,7 @@ BUGS = (
         "health/chain.py",
         "healthy=verdict.healthy and sight.current and",
         "healthy=verdict.healthy and",
-        MACHINE,
+        f"{UNIT}/test_planner.py",
     ),
     Bug(
         "a lost dependency stops what runs",
@@ -276,7 +276,7 @@ BUGS = (
         "teardown.py",
         "        if not removal.dependants_left(name, left, tuple(left)):",
         "        if True:",
-        MACHINE,
+        f"{UNIT}/test_teardown.py",
     ),
     Bug(
         "a deletion that waits for ever",
