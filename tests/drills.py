@@ -78,14 +78,20 @@ class Ground:
         return dict(found)
 
     def wait_quiet(self, seconds: float = 180) -> None:
-        """Until the system is Ready, everything Healthy and every pod ready."""
+        """Until the system is Ready and everything Healthy."""
+        self._wait_states({"Healthy"}, seconds)
 
-        def quiet() -> bool:
+    def wait_well(self, seconds: float = 180) -> None:
+        """Until the system is Ready and everything works, if with something missing yet."""
+        self._wait_states({"Healthy", "Degraded"}, seconds)
+
+    def _wait_states(self, states: set[str], seconds: float) -> None:
+        def reached() -> bool:
             shown = self.picture()
-            states = {row.state for row in shown.rows.values()}
-            return shown.holds("Ready") and len(shown.rows) == len(COMPONENTS) and states == {"Healthy"}
+            there = {row.state for row in shown.rows.values()}
+            return shown.holds("Ready") and len(shown.rows) == len(COMPONENTS) and there <= states
 
-        self.kube.wait("a system that is well", quiet, seconds, self.namespace)
+        self.kube.wait(f"a system that is {' or '.join(sorted(states))}", reached, seconds, self.namespace)
 
     def break_by_request(self, name: str, fault: str, *, seconds: int = 0, timeout: float = 120) -> Drill:
         """Let the component break itself, and follow it until it is back."""

@@ -65,7 +65,7 @@ def all_at_once(results: Results, cluster: testenv.Cluster, kube: Kube) -> None:
             started = time.monotonic()
             cluster.node_exec(pods[0]["spec"]["nodeName"], "kill", "-KILL", *processes)
             again = back_again(kube, watch, where, started, lost=True) - started
-        ground.wait_quiet()
+        ground.wait_well()
         acted = sum(map(len, ground.attempts().values())) - sum(map(len, before.values()))
     results.add(
         Figure("all 16 killed at once: all ready again", again, "s", cold, "a cold start", "ratio <= 1.5")
