@@ -166,8 +166,7 @@ class FaultProxy:
 
     def close_line(self, line: int) -> None:
         """Give the address back."""
-        self._lines[line].alive = False
-        self._call(self._lines[line].runner.cleanup())
+        self._call(self._close_line(self._lines[line]))
 
     def reset(self) -> None:
         """Forget what was seen and expect nothing bad."""
@@ -196,10 +195,7 @@ class FaultProxy:
 
     async def _close(self) -> None:
         for line in self._lines:
-            line.alive = False
-            await line.runner.cleanup()
-            # Whoever connected while the line was being closed has been met by nobody.
-            await line.server.shutdown(0)
+            await self._close_line(line)
         if self._session is not None:
             await self._session.close()
         left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -209,6 +205,14 @@ class FaultProxy:
         gc.collect()
         # Connections under TLS, and those that were aborted, end in the next turns of the loop.
         await asyncio.sleep(0.1)
+
+    async def _close_line(self, line: _Line) -> None:
+        line.alive = False
+        await line.runner.cleanup()
+        # Whoever connected while the line was being closed has been met by nobody.
+        await line.server.shutdown(0)
+        # An aborted connection ends in the next turn of the loop.
+        await asyncio.sleep(0)
 
     async def _open_line(self) -> int:
         number = len(self._lines)

@@ -103,6 +103,8 @@ class ModelCluster:
     ready and that they do not shun."""
     silent: frozenset[str] | set[str] = frozenset()
     """Components that the operator's deep checks do not reach."""
+    shaky: frozenset[str] | set[str] = frozenset()
+    """Components whose deep check has failed once."""
     stale: tuple[dict[Ref, dict[str, Any]], list[dict[str, Any]], dict[str, Any]] | None = None
     synced_at: datetime | None = None
     serial: int = 0
@@ -472,9 +474,9 @@ class ModelCluster:
         return [
             ProbeReading(
                 pod_uid=pod.uid,
-                outcome=ProbeOutcome.FAILED if pod.grey else ProbeOutcome.GOOD,
+                outcome=ProbeOutcome.FAILED if pod.grey or pod.component in self.shaky else ProbeOutcome.GOOD,
                 at=self.now,
-                failures=3 if pod.grey else 0,
+                failures=3 if pod.grey else int(pod.component in self.shaky),
                 since=pod.grey_since if pod.grey else pod.ready_changed,
                 message="HTTP 500" if pod.grey else "",
             )

@@ -168,9 +168,16 @@ BUGS = (
     Bug(
         "restarts go on while most of the system is sick",
         "diagnosis.py",
-        "    infrastructure = is_infrastructure(sick, len(edges), system.recovery.min_healthy_percent)",
+        "    infrastructure = is_infrastructure(bad, len(edges), system.recovery.min_healthy_percent)",
         "    infrastructure = False",
         f"{LADDER}::test_most_of_the_system_sick_suspends_recovery_and_ends_with_care",
+    ),
+    Bug(
+        "the first of all that go down at once is restarted",
+        "diagnosis.py",
+        "for name in (*sick, *doubtful)} if sick else {}",
+        "for name in sick} if sick else {}",
+        f"{LADDER}::test_checks_that_begin_to_fail_hold_the_first_action_back",
     ),
     Bug(
         "one root that takes all with it is given up as infrastructure",

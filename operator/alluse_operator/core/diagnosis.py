@@ -51,7 +51,12 @@ def diagnose(
     roots = find_causes(edges, unwell)
     lost = {name: sights[name].lost_node for name in unwell if sights[name].lost_node}
     sick = {name: roots[name] for name in unwell if assessments[name].state in SICK}
-    infrastructure = is_infrastructure(sick, len(edges), system.recovery.min_healthy_percent)
+    # When all goes down at once, one is known to be down before the others are: not well is also whose deep
+    # check has begun to fail. By itself that is no trouble yet.
+    doubtful = {name for name in edges if name not in unwell and sights[name].in_doubt}
+    suspects = find_causes(edges, unwell | doubtful)
+    bad = {name: suspects[name] for name in (*sick, *doubtful)} if sick else {}
+    infrastructure = is_infrastructure(bad, len(edges), system.recovery.min_healthy_percent)
     told: dict[str, tuple[str, ...]] = {}
     for name in system.components:
         if name not in unwell or assessments[name].state not in _TOLD:
@@ -62,7 +67,7 @@ def diagnose(
         causes = tuple(dict.fromkeys(node_cause(lost[r]) if r in lost else r for r in roots[name]))
         if causes != (name,):
             told[name] = causes
-    return Diagnosis(told, _suspension(system, sick, lost, infrastructure, status, now), infrastructure, lost)
+    return Diagnosis(told, _suspension(system, bad, lost, infrastructure, status, now), infrastructure, lost)
 
 
 def causal(component: Component) -> tuple[Dependency, ...]:
@@ -76,7 +81,7 @@ def causal(component: Component) -> tuple[Dependency, ...]:
 
 def _suspension(
     system: System,
-    sick: Mapping[str, tuple[str, ...]],
+    bad: Mapping[str, tuple[str, ...]],
     lost: Mapping[str, str],
     infrastructure: bool,
     status: PreviousStatus,
@@ -85,7 +90,7 @@ def _suspension(
     if infrastructure:
         total = len(system.components)
         message = (
-            f"{len(sick)} of {total} components are sick, with more than one root: the cause is taken to be "
+            f"{len(bad)} of {total} components are sick, with more than one root: the cause is taken to be "
             f"outside (less than {system.recovery.min_healthy_percent} % well); nothing is restarted"
         )
         reason = Reason.INFRASTRUCTURE

@@ -211,6 +211,12 @@ class Sight:
             return None
         return found if self.now - found.at <= 2 * health.period + health.timeout + _PROBE_SLACK else None
 
+    @cached_property
+    def in_doubt(self) -> bool:
+        """The latest deep check of one of its pods has failed, whether that is a verdict yet or not."""
+        readings = [self.reading(pod) for pod in self.live]
+        return any(found is not None and found.outcome is ProbeOutcome.FAILED for found in readings)
+
     def probe_failed(self, pod: PodView) -> bool:
         reading = self.reading(pod)
         return (

@@ -251,6 +251,26 @@ def test_most_of_the_system_sick_suspends_recovery_and_ends_with_care() -> None:
     assert cluster.all_well()
 
 
+def test_checks_that_begin_to_fail_hold_the_first_action_back() -> None:
+    """When all goes down at once, one component is known to be down before the others are."""
+    cluster = started(component("base"), component("web"), *OTHERS)
+    cluster.shaky = {"web", "other"}
+    spoil = always_grey(cluster, "base")
+    assert run(cluster, 3, spoil) == []
+    assert condition(cluster, "RecoverySuspended") == "Infrastructure"
+    cluster.shaky = set()
+    assert run(cluster, 2, spoil) == ["base RestartPod"]
+    assert condition(cluster, "RecoverySuspended") == ""
+
+
+def test_checks_that_begin_to_fail_are_no_trouble_of_their_own() -> None:
+    cluster = started(component("base"), component("web"), *OTHERS)
+    cluster.shaky = {"base", "web", "other"}
+    assert run(cluster, 5) == []
+    assert condition(cluster, "RecoverySuspended") == ""
+    assert cluster.all_well()
+
+
 def test_one_root_that_takes_all_with_it_is_treated() -> None:
     cluster = started(
         component("base"),
