@@ -110,14 +110,14 @@ class Prober:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            outcome, message = await self._ask(target)
+            outcome, message, refused = await self._ask(target)
             took = timedelta(seconds=loop.time() - began)
             self._metrics.probes.labels(outcome.value).inc()
             probe = self._probes.get(key, {}).get(target.pod_uid)
             if probe is None or probe.target != target:
                 return
             before = probe.reading
-            probe.reading = self._note(before, target, outcome, message, took)
+            probe.reading = self._note(before, target, outcome, message, took, refused=refused)
             if _verdict(before, target) != _verdict(probe.reading, target):
                 self._wake(key)
             doubted = outcome is ProbeOutcome.FAILED or 0 < probe.reading.slow < SLOW_AFTER
@@ -131,6 +131,8 @@ class Prober:
         outcome: ProbeOutcome,
         message: str,
         took: timedelta,
+        *,
+        refused: bool,
     ) -> ProbeReading:
         now = self._clock.now()
         failed = outcome is ProbeOutcome.FAILED
@@ -144,13 +146,14 @@ class Prober:
             message=message,
             took=took,
             slow=(before.slow if before is not None else 0) + 1 if late else 0,
+            refused=refused,
         )
         if before is not None and before.outcome is outcome:
             reading = replace(reading, since=before.since, failures=before.failures + 1 if failed else 0)
         return reading
 
-    async def _ask(self, target: Target) -> tuple[ProbeOutcome, str]:
-        """One question; whatever goes wrong is an answer, too."""
+    async def _ask(self, target: Target) -> tuple[ProbeOutcome, str, bool]:
+        """One question; whatever goes wrong is an answer, too. Outcome, words, and whether nobody listens."""
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=128)
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False)
@@ -166,11 +169,13 @@ class Prober:
             ):
                 self._anybody_answered = True
                 body = await _read(answer.content)
-                return _judge(answer.status, body)
+                return *_judge(answer.status, body), False
         except TimeoutError:
-            return ProbeOutcome.FAILED, f"no answer within {target.timeout.total_seconds():g} s"
+            return ProbeOutcome.FAILED, f"no answer within {target.timeout.total_seconds():g} s", False
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return ProbeOutcome.FAILED, _short(str(error) or type(error).__name__)
+            cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+            refused = isinstance(cause, ConnectionRefusedError)
+            return ProbeOutcome.FAILED, _short(str(error) or type(error).__name__), refused
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -43,6 +43,8 @@ class ProbeReading:
     """How long the answer took."""
     slow: int = 0
     """Answers in a row, this one included, that took more than half of the time-out."""
+    refused: bool = False
+    """Nobody listens at the pod's port: its process has ended, or has yet to listen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ class Case:
     recheck: float | None = None
     text: str = ""
     slow: int = 0
+    refused: bool = False
+    failing_since: float = 90
     nodes: tuple[Mapping[str, Any], ...] = ()
     in_service: tuple[str, ...] | None = None
     """uids of the pods that the Service leads to; None: nothing is known of it."""
@@ -97,6 +99,26 @@ CASES: Mapping[str, Case] = {
         started=True,
         suspect=True,
         text="HTTP 500",
+    ),
+    "nobody listens: the kubelet starts what has ended": Case(
+        "Unhealthy ProbeFailed",
+        (READY,),
+        {},
+        (ProbeOutcome.FAILED, 5),
+        started=True,
+        refused=True,
+        failing_since=95,
+        recheck=105,
+    ),
+    "nobody has listened for too long": Case(
+        "Unhealthy ProbeFailed",
+        (READY,),
+        {},
+        (ProbeOutcome.FAILED, 9),
+        started=True,
+        refused=True,
+        failing_since=90,
+        suspect=True,
     ),
     "failed probes that are too old say nothing": Case(
         "Healthy Healthy", (READY,), {}, (ProbeOutcome.FAILED, 3), 80, healthy=True, started=True
@@ -560,7 +582,14 @@ def verdict(case: Case, now: datetime) -> Assessment:
         outcome, failures = case.probe
         probes = (
             ProbeReading(
-                "uid-pod-0", outcome, at(case.probe_at), failures, at(90), "HTTP 500", slow=case.slow
+                "uid-pod-0",
+                outcome,
+                at(case.probe_at),
+                failures,
+                at(case.failing_since),
+                "HTTP 500",
+                slow=case.slow,
+                refused=case.refused,
             ),
         )
     row = {"name": "web", "revision": case.revision or objects.revision, **(case.previous or {})}

@@ -28,10 +28,10 @@ TARGET = Target(
     unhealthy_after=3,
     restarts=0,
 )
-Answer = tuple[ProbeOutcome, str]
-GOOD: Answer = (ProbeOutcome.GOOD, "")
-FAILED: Answer = (ProbeOutcome.FAILED, "HTTP 503")
-DEGRADED: Answer = (ProbeOutcome.DEGRADED, "cache: cold")
+Answer = tuple[ProbeOutcome, str, bool]
+GOOD: Answer = (ProbeOutcome.GOOD, "", False)
+FAILED: Answer = (ProbeOutcome.FAILED, "HTTP 503", False)
+DEGRADED: Answer = (ProbeOutcome.DEGRADED, "cache: cold", False)
 
 
 def make(woken: list[Key] | None = None) -> Prober:
@@ -103,7 +103,7 @@ async def test_the_answer_is_judged(status: int, body: str, expected: ProbeOutco
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=status, text=body, headers={"Location": "http://127.0.0.1:1/"})
 
-    assert await ask(answer) == (expected, words)
+    assert await ask(answer) == (expected, words, False)
 
 
 async def test_an_endless_answer_is_cut_off() -> None:
@@ -114,7 +114,7 @@ async def test_an_endless_answer_is_cut_off() -> None:
             await response.write(b"x" * 1024)
         return response
 
-    outcome, words = await ask(answer)
+    outcome, words, _ = await ask(answer)
     assert outcome is ProbeOutcome.FAILED
     assert "longer than" in words
 
@@ -124,7 +124,7 @@ async def test_a_hanging_component_fails_in_time() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    assert await ask(answer, seconds=0.05) == (ProbeOutcome.FAILED, "no answer within 0.05 s")
+    assert await ask(answer, seconds=0.05) == (ProbeOutcome.FAILED, "no answer within 0.05 s", False)
 
 
 async def test_nobody_there_is_an_answer() -> None:
@@ -135,10 +135,11 @@ async def test_nobody_there_is_an_answer() -> None:
 
     async with serving(never) as port:
         pass
-    outcome, words = await prober._ask(replace(TARGET, port=port))
+    outcome, words, refused = await prober._ask(replace(TARGET, port=port))
     await prober.stop()
     assert outcome is ProbeOutcome.FAILED
     assert words
+    assert refused
 
 
 async def test_failures_do_not_count_before_any_pod_was_ever_reached() -> None:
@@ -344,7 +345,7 @@ async def test_it_asks_the_pod_itself_on_its_port_and_path_and_nobody_else() -> 
 
     prober = make()
     async with serving(answer) as port:
-        outcome, words = await prober._ask(replace(TARGET, port=port))
+        outcome, words, _ = await prober._ask(replace(TARGET, port=port))
     await prober.stop()
     assert (outcome, words) == (ProbeOutcome.FAILED, "HTTP 307")
     assert asked == [f"GET 127.0.0.1:{port}/health"]

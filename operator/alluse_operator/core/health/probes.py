@@ -17,6 +17,8 @@ SLOW_AFTER = 3
 IN_SERVICE_WITHIN = timedelta(seconds=10)
 #: How often to look whether a pod has got into its Service: a gain there wakes nobody.
 LOOK_AGAIN = timedelta(seconds=5)
+#: A process that has ended is the kubelet's to start again; only when it has not for so long, the pod is.
+KUBELET_STARTS_WITHIN = timedelta(seconds=10)
 
 
 def probe_failed(sight: Sight) -> Assessment | None:
@@ -28,13 +30,16 @@ def probe_failed(sight: Sight) -> Assessment | None:
     what = reading.message if reading is not None else ""
     said = f"{reading.failures if reading else 0} deep checks in a row failed on pod {first.name}"
     good = len(sight.ready) > len(failed)
+    since = _probe_since(sight, first)
+    ours_at = since + KUBELET_STARTS_WITHIN if reading is not None and reading.refused else since
     return say(
         sight,
         ComponentState.DEGRADED if good else ComponentState.UNHEALTHY,
         ComponentReason.PROBE_FAILED,
         f"{said}: {what}" if what else said,
-        _probe_since(sight, first),
-        suspect=first.uid,
+        since,
+        suspect=first.uid if sight.now >= ours_at else "",
+        recheck_at=ours_at if sight.now < ours_at else None,
     )
 
 
