@@ -11,10 +11,11 @@ import pytest
 from alluse.contract import COMPONENTS
 from alluse.domain.tuning import DEBUG, INFO, Verdict, undo
 from alluse.runtime.context import Context
+from alluse.runtime.errors import CheckDegradedError
 from alluse.runtime.service import Call, Endpoint, Service
 from alluse.schemas.base import Request
 from alluse.schemas.performance import Action, BottleneckKind, Change
-from alluse.services import performance_optimizer, production_logger
+from alluse.services import metrics_collector, performance_optimizer, production_logger
 from alluse.services.performance_optimizer import measuring, optimizer
 from ears import Ears
 from inprocess import Component, System, component, until
@@ -216,3 +217,17 @@ async def test_a_level_of_logging_is_set_and_given_back(tmp_path: Path) -> None:
         assert back is not None
         await measuring.apply(context, back)
         assert await measuring._is_verbose(context, NAME)
+
+
+async def test_it_asks_soon_again_while_the_collector_is_still_starting(tmp_path: Path) -> None:
+    system = System()
+    async with component(SERVICE, tmp_path, system=system) as tuner:
+        context = tuner.runtime.context
+        await optimizer.ask_history(context)
+        with pytest.raises(CheckDegradedError, match="no memory history"):
+            await optimizer.check_collector(context)
+        assert optimizer.next_question_s(context) <= 2
+        async with component(metrics_collector.SERVICE, tmp_path, system=system):
+            await optimizer.ask_history(context)
+            assert await optimizer.check_collector(context) == "reached"
+            assert optimizer.next_question_s(context) == measuring.LOOK_S

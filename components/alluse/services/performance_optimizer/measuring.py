@@ -22,6 +22,8 @@ from alluse.schemas.performance import Action, Change
 from alluse.schemas.settings import LogLevel
 
 LOOK_S: Final = 60.0
+#: Until metrics-collector has answered once more: it may be starting, too.
+ASK_AGAIN_S: Final = 2.0
 #: Looks that the window of figures goes back.
 WINDOW_LOOKS: Final = 5
 TIMEOUT_S: Final = 0.5
@@ -79,8 +81,12 @@ async def look(context: Context[Any], names: Collection[str]) -> dict[str, Snaps
 
 
 async def remember(context: Context[Any], eyes: Eyes) -> None:
-    """One look at all for the window, and the memory of the last minutes from metrics-collector."""
+    """One look at all, for the window."""
     eyes.remember(await look(context, COMPONENTS))
+
+
+async def ask_history(context: Context[Any], eyes: Eyes) -> None:
+    """The memory of the last minutes, from metrics-collector."""
     since = datetime.now(UTC) - timedelta(seconds=LOOK_S * (LEAK_LOOKS + 1))
     try:
         found = await context.peers.get(

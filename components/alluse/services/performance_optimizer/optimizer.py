@@ -148,6 +148,14 @@ async def look_around(context: Context[State]) -> None:
             state.tuned[component] = looks[-1].started
 
 
+async def ask_history(context: Context[State]) -> None:
+    await measuring.ask_history(context, context.state.eyes)
+
+
+def next_question_s(context: Context[State]) -> float:
+    return measuring.ASK_AGAIN_S if context.state.eyes.problem else measuring.LOOK_S
+
+
 async def optimize_by_itself(context: Context[State]) -> None:
     if not context.state.waited:
         context.state.waited = True
@@ -374,6 +382,7 @@ SERVICE: Final[Service[State]] = Service(
     checks=(Check("metrics-collector", check_collector, critical=False),),
     tasks=(
         Task("looks", look_around, measuring.LOOK_S),
+        Task("memory history", ask_history, next_question_s),
         Task("validation", validate_due, VALIDATE_S),
         Task("automatic", optimize_by_itself, lambda context: context.config.number(KEY_INTERVAL)),
     ),
