@@ -97,12 +97,25 @@ class _Line:
     alive: bool = True
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """Remembers the ends of all its connections, so that none is left open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[asyncio.Transport] = []
+
+    def _make_socket_transport(self, *arguments: Any, **options: Any) -> asyncio.Transport:
+        end: asyncio.Transport = super()._make_socket_transport(*arguments, **options)  # type: ignore[misc]
+        self.ends.append(end)
+        return end
+
+
 class FaultProxy:
     """Runs in a thread of its own; its methods are called from the test's."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._loop = asyncio.new_event_loop()
+        self._loop = _Loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault proxy", daemon=True)
         self._lines: list[_Line] = []
         self._session: aiohttp.ClientSession | None = None
@@ -198,6 +211,9 @@ class FaultProxy:
             await self._close_line(line)
         if self._session is not None:
             await self._session.close()
+        # An operator that is killed in mid-connection leaves ends that no server knows.
+        for end in self._loop.ends:
+            end.abort()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -209,10 +225,11 @@ class FaultProxy:
     async def _close_line(self, line: _Line) -> None:
         line.alive = False
         await line.runner.cleanup()
-        # Whoever connected while the line was being closed has been met by nobody.
-        await line.server.shutdown(0)
-        # An aborted connection ends in the next turn of the loop.
-        await asyncio.sleep(0)
+        # Whoever connected while the line was being closed is met a few turns of the loop later, by a server
+        # that has been shut down already; and what is aborted ends in a later turn, too.
+        for _ in range(5):
+            await asyncio.sleep(0)
+            await line.server.shutdown(0)
 
     async def _open_line(self) -> int:
         number = len(self._lines)
