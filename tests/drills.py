@@ -93,7 +93,7 @@ class Ground:
 
         self.kube.wait(f"a system that is {' or '.join(sorted(states))}", reached, seconds, self.namespace)
 
-    def _when_a_drill_may_begin(self, name: str) -> tuple[Picture, Object]:
+    def when_a_drill_may_begin(self, name: str) -> tuple[Picture, Object]:
         """Somebody may still miss a part that an earlier drill broke."""
         seen: list[tuple[Picture, Object]] = []
 
@@ -107,7 +107,7 @@ class Ground:
     def break_by_request(self, name: str, fault: str, *, seconds: int = 0, timeout: float = 120) -> Drill:
         """Let the component break itself, and follow it until it is back."""
         chosen = FAULTS[fault]
-        shown, pod = self._when_a_drill_may_begin(name)
+        shown, pod = self.when_a_drill_may_begin(name)
         return drill.run(Cluster(self.place), shown, pod, chosen, seconds or chosen.seconds, timeout, _silent)
 
     def break_by_signal(self, name: str, signal: str, *, timeout: float = 120) -> Drill:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from applications import component, system
-from kube import Kube
+from kube import Kube, Watch
 
 CHILDREN = "deployments,statefulsets,jobs,pods,services,configmaps,serviceaccounts,networkpolicies,persistentvolumeclaims"
 
@@ -31,9 +31,23 @@ def test_deleting_takes_down_in_reverse_order_and_leaves_nothing(kube: Kube, nam
         kube.wait("the watch stands", lambda: len(pods.created()) == 3, 20, namespace)
         kube.kubectl("delete", "allusesystem", "down", "-n", namespace, "--timeout=60s", timeout=90)
         kube.wait("nothing is left", lambda: not left_over(kube, "down", namespace), 30, namespace)
-        order = [name.split("-")[1] for name in pods.deleted()]
 
-    assert order == ["web", "api", "store"]
+    told, ended = moments(pods)
+    assert ended["web"] < told["api"]
+    assert ended["api"] < told["store"]
+
+
+def moments(pods: Watch) -> tuple[dict[str, float], dict[str, float]]:
+    """When each component's pod was first seen to be told to end, and to have ended."""
+    told: dict[str, float] = {}
+    ended: dict[str, float] = {}
+    for kind, pod, at in pods.events:
+        name = pod["metadata"]["labels"]["alluse.io/component"]
+        if pod["metadata"].get("deletionTimestamp"):
+            told.setdefault(name, at)
+        if kind == "DELETED" or pod["status"].get("phase") in ("Succeeded", "Failed"):
+            ended.setdefault(name, at)
+    return told, ended
 
 
 def test_components_that_will_not_stop_are_forced_at_the_deadline(kube: Kube, namespace: str) -> None:

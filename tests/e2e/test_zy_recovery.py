@@ -114,11 +114,17 @@ def test_the_command_tells_the_same_story(ground: Ground) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert f"{ground.namespace}/{SYSTEM}: Running, 16/16 ready" in ask("status")
-    said = ask("why", "enhanced-agent")
-    assert "part by part" in said
-    assert "NO " not in said
-    assert "nothing: everything is as it should be" in ask("plan")
+    def all_is_well() -> bool:
+        said = ask("why", "enhanced-agent")
+        return (
+            f"{ground.namespace}/{SYSTEM}: Running, 16/16 ready" in ask("status")
+            and "part by part" in said
+            and "NO " not in said
+            and "nothing: everything is as it should be" in ask("plan")
+        )
+
+    ground.kube.wait("status, why and plan to say that all is well", all_is_well, 90, ground.namespace)
+    ground.when_a_drill_may_begin("delta-selector")
     assert "begins with a clean record" in ask("retry", "enhanced-agent")
     told = json.loads(ask("drill", "delta-selector", "--fault", "crash", "--json"))
     assert told["passed"]
