@@ -50,12 +50,12 @@ TEST = (
     Stage("integration", (*PYTEST, *TWO_FILES, "tests/integration"), needs=("parts",)),
     Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",)),
     Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",)),
-    Stage("planted bugs", ("tests/property/planted_bugs.py",), lane="compute"),
     Stage("contracts", ("-m", "tools.contracts"), lane="compute"),
     Stage("processes", (*PYTEST, "tests/processes"), lane="compute"),
     Stage("oracles", ("-m", "tools.oracles"), lane="compute"),
     Stage("marketdata", ("-m", "tools.marketdata", "check"), lane="compute"),
     Stage("language", ("-m", "tools.language", "--check", "--retrain"), lane="compute"),
+    Stage("planted bugs", ("tests/property/planted_bugs.py", "--jobs", "1"), lane="compute"),
 )
 
 
