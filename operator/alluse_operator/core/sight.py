@@ -33,8 +33,10 @@ _PROBE_SLACK = timedelta(seconds=2)
 _YOUNG = timedelta(seconds=30)
 #: Losses of health are remembered for so long.
 LOSSES_KEPT = timedelta(minutes=10)
-#: The end of a container and the loss that the status tells of are the same within so long.
-_SAME_LOSS = timedelta(seconds=5)
+#: The end of a container and the loss that the status tells of are the same within so long: told before it
+#: (a hang, until the kubelet ends it), or after it.
+_TOLD_BEFORE = timedelta(seconds=30)
+_TOLD_AFTER = timedelta(seconds=5)
 
 #: States of a component whose workload is yet to show itself, whatever an earlier workload of that name did.
 _BEGINNING = frozenset(
@@ -182,7 +184,7 @@ class Sight:
         """
         known = list(self.previous.failures) if self.previous is not None else []
         end = self.last_exit.finished_at if self.last_exit is not None else None
-        if end is not None and all(abs(end - moment) > _SAME_LOSS for moment in known):
+        if end is not None and not any(-_TOLD_AFTER <= end - moment <= _TOLD_BEFORE for moment in known):
             known.append(end)
         horizon = self.now - LOSSES_KEPT
         if self.attempts:

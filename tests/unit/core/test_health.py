@@ -471,6 +471,14 @@ CASES: Mapping[str, Case] = {
         recheck=145,
         text="3 times",
     ),
+    "a hang and the end that the kubelet made of it are one loss": Case(
+        "Healthy Healthy",
+        ({"running": at(97), "ready": at(98), "ended": CRASH, "restarts": 1},),
+        {},
+        previous={**FLAPPED, "failures": [stamp(at(-100)), stamp(at(80))]},
+        healthy=True,
+        started=True,
+    ),
     "two losses are not three": Case(
         "Healthy Healthy",
         (AGAIN,),
@@ -515,7 +523,7 @@ CASES: Mapping[str, Case] = {
         "Unhealthy Flapping",
         ({"running": at(91), "ready": at(92), "ended": ("Error", 1, at(90)), "restarts": 1},),
         {},
-        previous={**FLAPPED, "failures": LOSSES[1:]},
+        previous={**FLAPPED, "failures": [LOSSES[1], stamp(at(40))]},
         started=True,
     ),
     "it answers correctly and late": Case(
