@@ -12,6 +12,7 @@ import importlib
 import json
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ class SecretFileError(Exception):
     """A mounted file cannot be used; the text names the setting, not the content."""
 
 
-class HttpSink:
+class HttpSink(ABC):
     """POSTs JSON to one address, without following redirects and without reading the answer."""
 
     def __init__(self, settings: SinkSettings, session: aiohttp.ClientSession) -> None:
@@ -144,8 +145,9 @@ class HttpSink:
         body, more = self._content(message)
         return body, {**headers, **more}
 
+    @abstractmethod
     def _content(self, message: Message) -> tuple[bytes, Mapping[str, str]]:
-        raise NotImplementedError
+        """Body and headers of the request that carries the message."""
 
 
 class WebhookSink(HttpSink):
