@@ -98,16 +98,14 @@ class _Line:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Remembers the ends of all its connections, so that none is left open."""
+    """Closes whoever was let in by a server that has been closed since: asyncio would leave that one open."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends: list[asyncio.Transport] = []
-
-    def _make_socket_transport(self, *arguments: Any, **options: Any) -> asyncio.Transport:
-        end: asyncio.Transport = super()._make_socket_transport(*arguments, **options)  # type: ignore[misc]
-        self.ends.append(end)
-        return end
+    def _make_socket_transport(self, sock: Any, *arguments: Any, **options: Any) -> Any:
+        server = options.get("server")
+        if server is not None and not server.sockets:
+            sock.close()
+            raise ConnectionAbortedError
+        return super()._make_socket_transport(sock, *arguments, **options)  # type: ignore[misc]
 
 
 class FaultProxy:
@@ -211,9 +209,6 @@ class FaultProxy:
             await self._close_line(line)
         if self._session is not None:
             await self._session.close()
-        # An operator that is killed in mid-connection leaves ends that no server knows.
-        for end in self._loop.ends:
-            end.abort()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()

@@ -5,9 +5,7 @@ left.
 from __future__ import annotations
 
 import collections
-import gc
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,6 @@ from alluse_operator.cluster.kinds import CHILDREN, CLAIM, CONTROLLER_REVISION, 
 from fault_proxy import Answer, Cut, Drop, Fault, FaultProxy, Seen
 from lives import Lives
 from watching import Watcher
-
-# An operator that is killed inside this process closes none of its connections: the collector does.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    yield
-    gc.collect()
-
 
 #: What the cluster writes into objects, different each time.
 VOLATILE = (
