@@ -4,13 +4,18 @@ Stages of one lane run one after the other, in their order; lanes run beside eac
 all that it needs has passed, in whatever lane that is; where something that it needs has failed, it fails,
 too: it is never skipped. What to begin next is a pure function (`next_moves`); `Run` carries it out.
 
+A stage that only computes steps back: it takes what processor time the others leave, so that what waits for a
+cluster to act is not made to wait for a type checker.
+
 A stage's output goes to a file while it runs, and to the terminal when it ends, whole, so that lanes do not
 mix. Meanwhile a line tells every few seconds what runs, for how long, and the last that it said.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,6 +28,8 @@ from typing import IO, TextIO
 LOOK_SECONDS = 0.1
 TELL_SECONDS = 1.0
 TELL_SECONDS_IN_A_FILE = 10.0
+#: As `nice` counts.
+LOWEST_PRIORITY = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,8 @@ class Stage:
     needs: tuple[str, ...] = ()
     lane: str = "quick"
     environment: Mapping[str, str] = field(default_factory=dict)
+    steps_back: bool = False
+    """It takes no processor time that another stage, or the cluster, could use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,11 @@ class _Running:
     output: Path
     file: IO[bytes]
     started: float
+
+    def terminate(self) -> None:
+        """End it with all that it has started: it leads a session of its own."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
 
     @property
     def last_words(self) -> str:
@@ -138,7 +152,7 @@ class Run:
                         time.sleep(LOOK_SECONDS)
         finally:
             for one in running.values():
-                one.process.terminate()
+                one.terminate()
             for one in running.values():
                 one.process.wait()
                 one.file.close()
@@ -154,6 +168,8 @@ class Run:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_step_back if stage.steps_back else None,
         )
         return _Running(stage, process, output, file, self._clock())
 
@@ -190,6 +206,17 @@ class Run:
         if self._line:
             self._stream.write("\r\x1b[K")
             self._line = ""
+
+
+def _step_back() -> None:
+    """Take the lowest priority, in a new process that leads a session.
+
+    Linux may share the processor among sessions first (`sched_autogroup_enabled`) and heeds the priority of a
+    process within its session only; then the session steps back.
+    """
+    os.nice(LOWEST_PRIORITY)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(LOWEST_PRIORITY), encoding="ascii")
 
 
 def verdict(result: Result) -> str:

@@ -8,6 +8,7 @@ beside those that mostly compute; see `lanes`.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -79,6 +80,8 @@ def main() -> int:
             f"no stage named {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in stages)}"
         )
     wanted = [stage for stage in stages if not options.only or stage.name in options.only]
+    # As Ctrl-C does: what was begun is ended.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     started = time.monotonic()
     results = Run(wanted, directory=ROOT, outputs=OUTPUTS).to_the_end()
     print(f"\n━━ summary\n{table(results, time.monotonic() - started)}", flush=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -145,6 +147,49 @@ def test_who_waits_is_told_what_runs_and_what_it_said_last(tmp_path: Path) -> No
     Run((waits,), directory=tmp_path, outputs=tmp_path / "o", stream=stream, clock=clock).to_the_end()
     assert "… slow " in stream.getvalue().split("━━")[0]
     assert "half way" in stream.getvalue().split("━━")[0]
+
+
+def test_a_stage_that_steps_back_leaves_the_processor_to_the_others(tmp_path: Path) -> None:
+    """Its session, too, where the kernel shares the processor among sessions."""
+    code = (
+        "import os, pathlib; group = pathlib.Path('/proc/self/autogroup')\n"
+        "print(os.nice(0), group.read_text().split()[-1] if group.exists() else os.nice(0))"
+    )
+    back = dataclasses.replace(stage("back", lane="a", code=code), steps_back=True)
+    _, text = run(tmp_path, back, stage("front", lane="b", code=code))
+    assert "━━ back\n19 19\n" in text
+    assert "━━ front\n0 0\n" in text
+
+
+def test_what_a_stage_has_started_ends_with_a_run_that_is_broken_off(tmp_path: Path) -> None:
+    """The stage starts a process of its own, and the person presses Ctrl-C once that is there."""
+    code = (
+        "import pathlib, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "pathlib.Path('child').write_text(str(child.pid)); child.wait()\n"
+    )
+
+    def clock() -> float:
+        if (tmp_path / "child").exists() and (tmp_path / "child").read_text():
+            raise KeyboardInterrupt
+        return time.monotonic()
+
+    with pytest.raises(KeyboardInterrupt):
+        Run(
+            (stage("parent", code=code),),
+            directory=tmp_path,
+            outputs=tmp_path / "o",
+            stream=io.StringIO(),
+            clock=clock,
+        ).to_the_end()
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        if " Z " in Path(f"/proc/{child}/stat").read_text():
+            break
+        time.sleep(0.01)
+    else:
+        assert not Path(f"/proc/{child}").exists(), "the child of the stage lives on"
 
 
 @pytest.mark.parametrize("suite", [stages.CHECK, stages.TEST], ids=["check", "test"])
