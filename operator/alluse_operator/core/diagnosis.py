@@ -67,7 +67,8 @@ def diagnose(
         causes = tuple(dict.fromkeys(node_cause(lost[r]) if r in lost else r for r in roots[name]))
         if causes != (name,):
             told[name] = causes
-    return Diagnosis(told, _suspension(system, bad, lost, infrastructure, status, now), infrastructure, lost)
+    outside = _outside(len(sick), len(doubtful), system) if infrastructure else ""
+    return Diagnosis(told, _suspension(outside, lost, status, now), infrastructure, lost)
 
 
 def causal(component: Component) -> tuple[Dependency, ...]:
@@ -79,21 +80,24 @@ def causal(component: Component) -> tuple[Dependency, ...]:
     )
 
 
+def _outside(sick: int, doubtful: int, system: System) -> str:
+    """Why the cause is taken to be outside; who is sick and whose checks begin to fail are told apart."""
+    count = f"{sick} of {len(system.components)} components {'is' if sick == 1 else 'are'} sick"
+    if doubtful:
+        checks = "check" if doubtful == 1 else "checks"
+        count += f" and the {checks} of {doubtful} more {'begins' if doubtful == 1 else 'begin'} to fail"
+    return (
+        f"{count}, with more than one root: the cause is taken to be outside (less than "
+        f"{system.recovery.min_healthy_percent} % well); nothing is restarted"
+    )
+
+
 def _suspension(
-    system: System,
-    bad: Mapping[str, tuple[str, ...]],
-    lost: Mapping[str, str],
-    infrastructure: bool,
-    status: PreviousStatus,
-    now: datetime,
+    outside: str, lost: Mapping[str, str], status: PreviousStatus, now: datetime
 ) -> Suspension | None:
-    if infrastructure:
-        total = len(system.components)
-        message = (
-            f"{len(bad)} of {total} components are sick, with more than one root: the cause is taken to be "
-            f"outside (less than {system.recovery.min_healthy_percent} % well); nothing is restarted"
-        )
-        reason = Reason.INFRASTRUCTURE
+    """`outside`: why the cause is taken to be outside for all of the system; empty: it is not."""
+    if outside:
+        message, reason = outside, Reason.INFRASTRUCTURE
     elif lost:
         nodes = ", ".join(sorted(set(lost.values())))
         message = f"node not ready: {nodes}; nothing is done about {', '.join(sorted(lost))} meanwhile"

@@ -258,6 +258,11 @@ def test_checks_that_begin_to_fail_hold_the_first_action_back() -> None:
     spoil = always_grey(cluster, "base")
     assert run(cluster, 3, spoil) == []
     assert condition(cluster, "RecoverySuspended") == "Infrastructure"
+    count = "1 of 4 components is sick and the checks of 2 more begin to fail, with more than one root"
+    said = next(row for row in status(cluster)["conditions"] if row["type"] == "RecoverySuspended")
+    assert said["message"].startswith(count)
+    assert status(cluster)["cause"].startswith(f"Infrastructure: {count}")
+    assert "; sick: base;" in status(cluster)["cause"]
     cluster.shaky = set()
     assert run(cluster, 2, spoil) == ["base RestartPod"]
     assert condition(cluster, "RecoverySuspended") == ""
