@@ -14,8 +14,10 @@ from alluse.runtime.peers import PeerError, Peers
 FAST_S: Final = 0.25
 STEADY_S: Final = 2.0
 RECHECK_S: Final = 0.5
-TIMEOUT_S: Final = 1.0
-#: Misses in a row after which a dependency that was there counts as lost (within 5 s).
+#: Long enough for a component that works on a machine that is busy with other things.
+TIMEOUT_S: Final = 2.0
+#: Misses in a row after which a dependency that was there counts as lost: within 3 s when nobody is there,
+#: within 7 s when somebody is and does not answer.
 MISSES: Final = 2
 
 

@@ -8,6 +8,7 @@ check: a critical one that fails makes the component unhealthy, any other makes 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -22,7 +23,11 @@ from alluse.runtime.metrics import Metrics
 from alluse.schemas.base import Answer
 
 CACHE_S: Final = 1.0
-CHECK_TIMEOUT_S: Final = 0.05
+#: How long a report waits for checks: it is to be answered within 100 ms.
+WAIT_S: Final = 0.05
+#: From here on a check hangs. Shorter than anybody waits for a report, and far longer than a check of a
+#: component that works takes on a machine that is busy with other things.
+HUNG_S: Final = 1.0
 #: A wrong answer must be known within seconds; the golden cases take a few milliseconds.
 SELFTEST_EVERY_S: Final = 2.0
 
@@ -88,6 +93,10 @@ class BoundCheck:
     name: str
     critical: bool
     run: Callable[[], Awaitable[str]]
+    #: The look that is under way, since when (monotonic seconds), and what the one before it found.
+    looking: "asyncio.Task[CheckResult] | None" = None
+    since: float = 0.0
+    last: CheckResult | None = None
 
 
 @dataclass(slots=True)
@@ -148,6 +157,13 @@ class HealthBoard:
         """Make the next report from fresh checks."""
         self._report_at = -CACHE_S
 
+    async def stop(self) -> None:
+        """End the checks that are under way."""
+        looking = [check.looking for check in self.checks if check.looking is not None]
+        for task in looking:
+            task.cancel()
+        await asyncio.gather(*looking, return_exceptions=True)
+
     async def _make_report(self) -> HealthReport:
         results = [self._selftest_result()]
         results += await asyncio.gather(*(self._run(check) for check in self.checks))
@@ -174,29 +190,37 @@ class HealthBoard:
         )
 
     async def _run(self, check: BoundCheck) -> CheckResult:
+        """What a check finds; while it takes its time, what it found before, until it must be called hung.
+
+        One that hangs is not begun again beside itself: the report changes when it ends.
+        """
+        if check.looking is None:
+            check.since = time.monotonic()
+            # In a context of its own: a check belongs to no request, and to no request's time.
+            check.looking = asyncio.create_task(self._look(check), name=check.name, context=Context())
+        left = HUNG_S - (time.monotonic() - check.since)
+        await asyncio.wait({check.looking}, timeout=left if check.last is None else min(WAIT_S, left))
+        if check.looking.done():
+            check.last, check.looking = check.looking.result(), None
+            return check.last
+        took = time.monotonic() - check.since
+        if check.last is None or took >= HUNG_S:
+            return _result(check, Health.UNHEALTHY, f"no answer for {took:.1f} s", took)
+        return check.last
+
+    async def _look(self, check: BoundCheck) -> CheckResult:
         started = time.monotonic()
         status = Health.HEALTHY
         try:
-            async with asyncio.timeout(CHECK_TIMEOUT_S):
-                detail = await check.run()
+            detail = await check.run()
         except CheckDegradedError as error:
             status, detail = Health.DEGRADED, str(error)
         except CheckFailedError as error:
             status, detail = Health.UNHEALTHY, str(error)
-        except TimeoutError:
-            status, detail = Health.UNHEALTHY, f"no answer within {CHECK_TIMEOUT_S * 1000:.0f} ms"
         except Exception as error:
             status, detail = Health.UNHEALTHY, f"{type(error).__name__}: {error}"
             self.log.exception("health check raised", check=check.name)
-        if status is Health.UNHEALTHY and not check.critical:
-            status = Health.DEGRADED
-        return CheckResult(
-            name=check.name,
-            status=status,
-            critical=check.critical,
-            duration_ms=round((time.monotonic() - started) * 1000, 3),
-            detail=detail,
-        )
+        return _result(check, status, detail, time.monotonic() - started)
 
     async def run_selftest(self) -> None:
         """Run the golden case once, in a thread."""
@@ -228,3 +252,15 @@ class HealthBoard:
         while True:
             await asyncio.sleep(SELFTEST_EVERY_S)
             await self.run_selftest()
+
+
+def _result(check: BoundCheck, status: Health, detail: str, took_s: float) -> CheckResult:
+    if status is Health.UNHEALTHY and not check.critical:
+        status = Health.DEGRADED
+    return CheckResult(
+        name=check.name,
+        status=status,
+        critical=check.critical,
+        duration_ms=round(took_s * 1000, 3),
+        detail=detail,
+    )

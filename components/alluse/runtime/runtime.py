@@ -152,6 +152,7 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.board.stop()
         if self.context.is_open and self.service.close is not None:
             try:
                 await self.service.close(self.context)

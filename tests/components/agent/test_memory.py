@@ -292,10 +292,17 @@ async def test_a_store_of_a_newer_version_is_refused(tmp_path: Path, system: Sys
 
 
 async def test_health_tells_of_the_store(memory: Component) -> None:
-    report = (await memory.get("/health")).json
-    await until(lambda: memory.state.probe_s > 0, "the probe has run")
-    checks = {check["name"]: check for check in report["checks"]}
-    assert "a write takes" in checks["store"]["detail"]
+    async def store() -> tuple[str, str]:
+        memory.runtime.board.forget_report()
+        report = (await memory.get("/health")).json
+        (check,) = [check for check in report["checks"] if check["name"] == "store"]
+        return check["status"], check["detail"]
+
+    for seconds in (0.001, 0.001, 5.0):
+        memory.state.probes.add(seconds)
+    assert await store() == ("healthy", "a write takes 1.0 ms"), "one slow write is no slow store"
+    for _ in range(10):
+        memory.state.probes.add(5.0)
+    assert await store() == ("degraded", "a write takes 5000 ms, more than 20")
     memory.state.probed_at -= 31
-    memory.runtime.board.forget_report()
-    assert (await memory.get("/health")).status == 503
+    assert (await store())[0] == "unhealthy"

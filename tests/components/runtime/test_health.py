@@ -3,12 +3,13 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alluse.runtime import dependencies, health
+from alluse.runtime import dependencies, health, trace
 from alluse.runtime.context import Context
 from alluse.runtime.errors import CheckDegradedError, CheckFailedError, SelfTestError
 from alluse.runtime.faults import EXIT_MARK, FaultKind, FaultRequest, Faults, must_exit
@@ -76,17 +77,10 @@ async def test_checks_of_the_component_count(tmp_path: Path) -> None:
             raise raised["it"]
         return "fine"
 
-    async def hang(context: Context[None]) -> str:
-        await asyncio.sleep(10)
-        return "never"
-
-    service: Service[None] = Service(
-        name="position-sizer", checks=(Check("own", look), Check("hangs", hang, critical=False))
-    )
+    service: Service[None] = Service(name="position-sizer", checks=(Check("own", look),))
     async with component(service, tmp_path) as it:
         status, body = await report(it)
         assert (status, checks(body)["own"]) == (200, ("healthy", "fine"))
-        assert checks(body)["hangs"] == ("degraded", "no answer within 50 ms")
         raised["it"] = CheckDegradedError("half")
         assert checks((await report(it))[1])["own"] == ("degraded", "half")
         for raised["it"], detail in (
@@ -95,6 +89,82 @@ async def test_checks_of_the_component_count(tmp_path: Path) -> None:
         ):
             status, body = await report(it)
             assert (status, body["status"], checks(body)["own"]) == (503, "unhealthy", ("unhealthy", detail))
+
+
+class Gate:
+    """A check that answers at once, or when it is let through."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.begun = 0
+
+    async def look(self, context: Context[None]) -> str:
+        self.begun += 1
+        await self.open.wait()
+        return f"look {self.begun}"
+
+
+@pytest.fixture
+async def gated(tmp_path: Path) -> AsyncIterator[tuple[Component, Gate]]:
+    gate = Gate()
+    service: Service[None] = Service(name="position-sizer", checks=(Check("own", gate.look),))
+    async with component(service, tmp_path) as it:
+        yield it, gate
+
+
+async def test_a_check_that_takes_its_time_is_no_illness(
+    gated: tuple[Component, Gate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report does not wait for it, and says what it found before."""
+    monkeypatch.setattr(health, "HUNG_S", 3600.0)
+    it, gate = gated
+    status, body = await report(it)
+    assert (status, checks(body)["own"]) == (200, ("healthy", "look 1"))
+    gate.open.clear()
+    for _ in range(3):
+        status, body = await report(it)
+        assert (status, checks(body)["own"]) == (200, ("healthy", "look 1"))
+    assert gate.begun == 2, "nor is it begun again beside itself"
+    gate.open.set()
+    await until(lambda: it.runtime.board.checks[-1].looking.done(), "it ends")
+    assert checks((await report(it))[1])["own"] == ("healthy", "look 2")
+
+
+@pytest.mark.parametrize("answered_before", [True, False])
+async def test_a_check_that_hangs_is_an_illness_until_it_ends(
+    gated: tuple[Component, Gate], monkeypatch: pytest.MonkeyPatch, answered_before: bool
+) -> None:
+    monkeypatch.setattr(health, "HUNG_S", 0.02)
+    it, gate = gated
+    if answered_before:
+        await report(it)
+    gate.open.clear()
+
+    async def is_sick() -> bool:
+        status, body = await report(it)
+        return status == 503 and checks(body)["own"][1].startswith("no answer for")
+
+    await until(is_sick, "its hanging is told")
+    gate.open.set()
+
+    async def is_well() -> bool:
+        return (await report(it))[0] == 200
+
+    await until(is_well, "it ends")
+
+
+async def test_a_check_has_nothing_of_the_request_that_asked(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    async def look(context: Context[None]) -> str:
+        seen.append(trace.current.get())
+        return ""
+
+    async with component(Service(name="position-sizer", checks=(Check("own", look),)), tmp_path) as it:
+        it.runtime.board.forget_report()
+        await it.call("GET", "/health", headers={"X-Deadline-Ms": "5"})
+    assert seen[-1] is None
 
 
 async def test_a_report_is_made_once_a_second(tmp_path: Path) -> None:

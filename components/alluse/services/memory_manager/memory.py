@@ -51,8 +51,12 @@ from alluse.services.memory_manager.tables import MIGRATIONS
 from alluse.services.parameters import PROTOCOL_CHECK
 
 BUDGET = "components.agent_core.response_timeout"
-PROBE_EVERY_S = 10.0
+PROBE_EVERY_S = 5.0
+#: What half of the writes of a minute may take: the slowest are those of a machine that is busy elsewhere.
 PROBE_LIMIT_S = 0.02
+ENOUGH_PROBES = 3
+#: An age from which on the store does not write any more.
+PROBE_STALE_S = 20.0
 USER = "/v1/users/{user_id}"
 
 
@@ -72,16 +76,19 @@ async def probe(context: Context[State]) -> None:
     started = time.monotonic()
     await context.store.write(_probe)
     context.state.probed_at = time.monotonic()
-    context.state.probe_s = context.state.probed_at - started
+    context.state.probes.add(context.state.probed_at - started)
 
 
 async def _check_store(context: Context[State]) -> str:
     age = time.monotonic() - context.state.probed_at
-    if age > 3 * PROBE_EVERY_S:
+    if age > PROBE_STALE_S:
         raise CheckFailedError(f"the store was last written {age:.0f} s ago")
-    if context.state.probe_s > PROBE_LIMIT_S:
-        raise CheckDegradedError(f"a write takes {context.state.probe_s * 1000:.0f} ms, more than 20")
-    return f"a write takes {context.state.probe_s * 1000:.1f} ms"
+    usual = context.state.probes.percentile(0.5, enough=ENOUGH_PROBES)
+    if usual is None:
+        return f"written {age:.0f} s ago"
+    if usual > PROBE_LIMIT_S:
+        raise CheckDegradedError(f"a write takes {usual * 1000:.0f} ms, more than 20")
+    return f"a write takes {usual * 1000:.1f} ms"
 
 
 async def take_condition(context: Context[State], event: Event) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from alluse.domain.accounts import Booking, RefusedError, usd_of
 from alluse.runtime.context import Context
 from alluse.runtime.errors import ConflictError, NotAllowedError
+from alluse.runtime.recent import Recent
 from alluse.runtime.service import Call, Reply
 from alluse.schemas.memory import AccountView, LedgerEntry
 from alluse.schemas.protocol import Protocol
@@ -21,11 +22,11 @@ from alluse.services.parameters import Parameters
 
 @dataclass(slots=True)
 class State:
-    """Parameters, and what the last probe of the store found (monotonic seconds; the wait in seconds)."""
+    """Parameters, when the store was last written by a probe (monotonic seconds), and how long they took."""
 
     parameters: Parameters
     probed_at: float
-    probe_s: float = 0.0
+    probes: Recent = field(default_factory=lambda: Recent(most=60))
 
     @property
     def protocol(self) -> Protocol:

@@ -45,6 +45,9 @@ MAX_POINTS: Final = 5000
 #: Metrics in a summary of everything.
 MAX_SUMMARIES: Final = 500
 ENOUGH_SHARE: Final = 0.8
+#: However short the interval: a busy machine delays the answers of a second or two.
+RECENT_S: Final = 10.0
+LAG_S: Final = 5.0
 KEY_RETENTION: Final = "monitoring.metrics.retention_hours"
 
 
@@ -166,9 +169,10 @@ async def flush(context: Context[Collector]) -> None:
 async def check_targets(context: Context[Collector]) -> str:
     if not context.config.flag("monitoring.enabled"):
         return "monitoring is switched off"
-    recent, total = context.state.scraper.recent(3)
+    interval = context.config.number(KEY_INTERVAL)
+    recent, total = context.state.scraper.recent(max(3 * interval, RECENT_S))
     if recent < ENOUGH_SHARE * total:
-        raise CheckDegradedError(f"only {recent} of {total} targets answered in the last 3 intervals")
+        raise CheckDegradedError(f"only {recent} of {total} targets answered lately")
     return f"{recent} of {total} targets answered"
 
 
@@ -177,7 +181,7 @@ async def check_lag(context: Context[Collector]) -> str:
         return "monitoring is switched off"
     lag = asyncio.get_running_loop().time() - context.state.scraper.alive_at
     interval = context.config.number(KEY_INTERVAL)
-    if lag > 2 * interval:
+    if lag > max(2 * interval, LAG_S):
         raise CheckDegradedError(f"nothing was scraped for {lag:.1f} s, the interval is {interval:g} s")
     return f"last scrape {lag:.1f} s ago"
 

@@ -17,7 +17,7 @@ from alluse.services.metrics_collector.exposition import parse
 DOWN_AFTER: Final = 3
 #: A target that is down is asked less often, up to this many seconds.
 LAST_BACKOFF_S: Final = 10.0
-MAX_TIMEOUT_S: Final = 2.0
+TIMEOUT_S: Final = 2.0
 KEY_INTERVAL: Final = "monitoring.metrics.collection_interval"
 
 
@@ -92,7 +92,7 @@ class Scraper:
             component,
             "GET",
             contract.PATH_METRICS,
-            timeout_s=min(MAX_TIMEOUT_S, self.interval()),
+            timeout_s=TIMEOUT_S,
             repeatable=False,
             observe=False,
         )
@@ -117,7 +117,7 @@ class Scraper:
     async def _emit(self, event: str, component: str, misses: int) -> None:
         await self._context.events.emit(event, {"component": component, "misses": misses}, subject=component)
 
-    def recent(self, intervals: int) -> tuple[int, int]:
-        """How many targets answered in the last intervals, and how many there are."""
-        limit = asyncio.get_running_loop().time() - intervals * self.interval()
+    def recent(self, seconds: float) -> tuple[int, int]:
+        """How many targets answered in the last seconds, and how many there are."""
+        limit = asyncio.get_running_loop().time() - seconds
         return sum(source.success_at >= limit for source in self.sources.values()), len(self.sources)
