@@ -1,4 +1,4 @@
-"""Proof that the tests bite: each of these bugs is planted in a copy, and a named test must fail.
+"""Proof that the tests bite: each of these bugs is planted, one at a time, and a named test must fail.
 
 `python tests/property/planted_bugs.py [--only WORD] [--jobs N]` prints one line a bug and fails if one survives,
 or if a bug no longer fits the source (then the source has changed: plant it again).
@@ -7,57 +7,47 @@ or if a bug no longer fits the source (then the source has changed: plant it aga
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-CORE = Path("operator/alluse_operator/core")
+from planting import Bug, Outcome, plant
+
 MACHINE = "tests/property/test_cluster_machine.py::TestCluster"
+ALERTS = "tests/property/test_alerts.py"
 PLAN = "tests/property/test_plan.py"
 RECOVERY = "tests/property/test_recovery.py"
-UNIT = "tests/unit/core"
-ALERTS = "tests/property/test_alerts.py"
-CAUSES = f"{UNIT}/test_causes.py::test_a_symptom_names_its_roots_in_order_and_a_root_itself"
-LADDER = f"{UNIT}/test_ladder.py"
-EDGES = f"{UNIT}/test_edges.py"
-SHELL = "tests/unit/shell"
-APPLIER = "../cluster/applier.py"
-
-
-@dataclass(frozen=True)
-class Bug:
-    title: str
-    module: str
-    old: str
-    new: str
-    caught_by: str
-
+CAUSES = "tests/unit/core/test_causes.py"
+DRIFT = "tests/unit/core/test_drift.py"
+EDGES = "tests/unit/core/test_edges.py"
+HEALTH = "tests/unit/core/test_health.py"
+INTERLOCKS = "tests/unit/core/test_interlocks.py"
+LADDER = "tests/unit/core/test_ladder.py"
+PLANNER = "tests/unit/core/test_planner.py"
+TEARDOWN = "tests/unit/core/test_teardown.py"
+TROUBLES = "tests/unit/core/test_troubles.py"
+APPLIER = "tests/unit/shell/test_applier.py"
+CLIENT = "tests/unit/shell/test_client.py"
+JOURNAL = "tests/unit/shell/test_journal.py"
+MIRROR = "tests/unit/shell/test_mirror.py"
+PROBER = "tests/unit/shell/test_prober.py"
 
 BUGS = (
     Bug(
         "components start before what they require",
-        "gate.py",
+        "core/gate.py",
         "        if dependency.meets(edge.condition):",
         "        if True or dependency.meets(edge.condition):",
         MACHINE,
     ),
     Bug(
         "a dependency in an older revision counts as healthy",
-        "health/chain.py",
+        "core/health/chain.py",
         "healthy=verdict.healthy and sight.current and",
         "healthy=verdict.healthy and",
-        f"{UNIT}/test_planner.py",
+        f"{PLANNER}::test_a_new_revision_goes_providers_first",
     ),
     Bug(
         "a lost dependency stops what runs",
-        "workloads.py",
+        "core/workloads.py",
         "        if live is not None and live.deleting:\n            return\n",
         "        if live is not None and live.deleting:\n            return\n"
         "        if live is not None and any(\n"
@@ -69,189 +59,189 @@ BUGS = (
     ),
     Bug(
         "an unhealthy component is restarted although its dependency is the root",
-        "rescue.py",
+        "core/rescue.py",
         "            if self.around.assessments[edge.name].state not in WELL:\n                return edge.name",
         "            if False:\n                return edge.name",
         f"{LADDER}::test_one_root_that_takes_all_with_it_is_treated",
     ),
     Bug(
         "any number of components recovers at the same time",
-        "rescue.py",
+        "core/rescue.py",
         "        full = len(others) >= self.system.recovery.max_concurrent",
         "        full = False",
         f"{LADDER}::test_one_recovery_at_a_time_until_the_successor_is_ready",
     ),
     Bug(
         "a recovery under way takes no place in the budget",
-        "rescue.py",
+        "core/rescue.py",
         "    return until if until > now and (to_do or to_come) else None",
         "    return None",
         f"{LADDER}::test_one_recovery_at_a_time_until_the_successor_is_ready",
     ),
     Bug(
         "one attempt more than the budget",
-        "recovery.py",
+        "core/recovery.py",
         "    if len(counted) < policy.max_actions:",
         "    if len(counted) <= policy.max_actions:",
-        RECOVERY,
+        f"{RECOVERY}::test_no_window_holds_more_attempts_than_the_budget",
     ),
     Bug(
         "no pause between attempts",
-        "recovery.py",
+        "core/recovery.py",
         "        not_before = run[-1].at + ladder.jittered(policy, run[-1].number, about.seed)",
         "        not_before = run[-1].at",
-        RECOVERY,
+        f"{RECOVERY}::test_a_component_that_always_fails_again_is_treated_within_its_budget",
     ),
     Bug(
         "all that failed together is restarted together",
-        "ladder.py",
+        "core/ladder.py",
         "    return pause(policy, number) * permille // 1000",
         "    return pause(policy, number)",
         f"{RECOVERY}::test_the_pauses_of_a_crowd_differ",
     ),
     Bug(
         "a recorded attempt is made a second time instead of resumed",
-        "recovery.py",
+        "core/recovery.py",
         "        if about.unfinished and is_to_resume(last, now):",
         "        if False:",
-        RECOVERY,
+        f"{RECOVERY}::test_a_recorded_attempt_whose_pod_is_still_there_is_resumed_and_not_counted_again",
     ),
     Bug(
         "exhausted for ever: the next attempt moves away with the clock",
-        "recovery.py",
+        "core/recovery.py",
         "        return run[-1].at + every",
         "        return now + every",
-        RECOVERY,
+        f"{RECOVERY}::test_whoever_waits_until_t_acts_at_t",
     ),
     Bug(
         "the ladder never leaves its first step",
-        "ladder.py",
+        "core/ladder.py",
         "        if rung.action in applicable and made < rung.attempts:",
         "        if rung.action in applicable:",
-        RECOVERY,
+        f"{RECOVERY}::test_a_component_that_always_fails_again_is_treated_within_its_budget",
     ),
     Bug(
         "the ladder goes back to a step that did not help",
-        "ladder.py",
+        "core/ladder.py",
         "    for rung in ladder[reached:]:",
         "    for rung in ladder:",
-        RECOVERY,
+        f"{RECOVERY}::test_no_step_below_the_highest_that_was_tried_is_taken",
     ),
     Bug(
         "a rollout is not given the time to help",
-        "recovery.py",
+        "core/recovery.py",
         "        if last.action in ladder.SLOW_STEPS and now < effect_by:",
         "        if False:",
         f"{RECOVERY}::test_a_step_that_takes_time_is_given_it",
     ),
     Bug(
         "a retry does not empty the budget",
-        "recovery.py",
+        "core/recovery.py",
         "        and (retried_at is None or a.at >= retried_at)",
         "        and True",
         f"{RECOVERY}::test_a_retry_gives_a_clean_record",
     ),
     Bug(
         "a symptom is treated in the moment in which its root gets well",
-        "recovery.py",
+        "core/recovery.py",
         "    if about.held_until is not None and now < about.held_until:",
         "    if False:",
         f"{LADDER}::test_a_symptom_is_given_time_after_its_root_and_then_treated_itself",
     ),
     Bug(
         "a symptom is taken for a root when its root is two steps away",
-        "causes.py",
+        "core/causes.py",
         "found[name] = frozenset().union(*below) or frozenset((name,))",
         "found[name] = frozenset(t for t in edges[name] if t in sick) or frozenset((name,))",
-        CAUSES,
+        f"{CAUSES}::test_a_symptom_names_its_roots_in_order_and_a_root_itself",
     ),
     Bug(
         "restarts go on while most of the system is sick",
-        "diagnosis.py",
+        "core/diagnosis.py",
         "    infrastructure = is_infrastructure(bad, len(edges), system.recovery.min_healthy_percent)",
         "    infrastructure = False",
         f"{LADDER}::test_most_of_the_system_sick_suspends_recovery_and_ends_with_care",
     ),
     Bug(
         "the first of all that go down at once is restarted",
-        "diagnosis.py",
+        "core/diagnosis.py",
         "for name in (*sick, *doubtful)} if sick else {}",
         "for name in sick} if sick else {}",
         f"{LADDER}::test_checks_that_begin_to_fail_hold_the_first_action_back",
     ),
     Bug(
         "one root that takes all with it is given up as infrastructure",
-        "causes.py",
+        "core/causes.py",
         "    return len({root for roots in causes.values() for root in roots}) > 1",
         "    return True",
         f"{LADDER}::test_one_root_that_takes_all_with_it_is_treated",
     ),
     Bug(
         "a lost node is not seen behind the trouble of its pods",
-        "diagnosis.py",
+        "core/diagnosis.py",
         "    lost = {name: sights[name].lost_node for name in unwell if sights[name].lost_node}",
         "    lost: dict[str, str] = {}",
         f"{LADDER}::test_nothing_is_done_about_pods_on_a_lost_node",
     ),
     Bug(
         "writing the record takes back the rollout before it",
-        "steps.py",
+        "core/steps.py",
         "        template=overlay.carried(around.snapshot.objects.get(workload.ref, {})),",
         "        template={},",
         f"{LADDER}::test_the_ladder_is_climbed_to_the_safe_state_and_tried_again_but_rarely",
     ),
     Bug(
         "a way back that was lost in a crash is not made good",
-        "steps.py",
+        "core/steps.py",
         "    return bool(_left_of(last, around)) or _way_back(sight, last, around) is not None",
         "    return bool(_left_of(last, around))",
         f"{LADDER}::test_a_crash_between_the_record_and_the_way_back_is_made_good",
     ),
     Bug(
         "a bad revision is rolled out again after the way back",
-        "rollback.py",
+        "core/rollback.py",
         "    if annotations(_live(workload, snapshot)).get(ROLLED_BACK_FROM_ANNOTATION) != wanted_revision:",
         "    if True:",
         f"{LADDER}::test_a_new_revision_that_turns_out_bad_is_rolled_back_and_left_at_that",
     ),
     Bug(
         "a restart that is owed is forgotten once its dependency has recovered",
-        "edges.py",
+        "core/edges.py",
         "            if edge.name in known:\n                yield known[edge.name]\n            elif",
         "            if",
         f"{EDGES}::test_a_restart_is_owed_once_and_paid_once_whenever_the_operator_dies",
     ),
     Bug(
         "a restart that is owed is paid again and again",
-        "steps.py",
+        "core/steps.py",
         "    return replace(plain, history=record, debts=(), attempt=attempt",
         "    return replace(plain, history=record, attempt=attempt",
         f"{EDGES}::test_a_restart_is_owed_once_and_paid_once_whenever_the_operator_dies",
     ),
     Bug(
         "stops what others stand on before them",
-        "edges.py",
+        "core/edges.py",
         "        name in system.components[other].dependency_names() and _runs(sights[other])",
         "        False",
         f"{EDGES}::test_stop_goes_in_reverse_order_and_comes_back_through_the_start_gate",
     ),
     Bug(
         "the grace of an edge begins anew with each state of its dependency",
-        "losses.py",
+        "core/losses.py",
         "    return min(before.failures[-1], found.since)",
         "    return found.since",
-        f"{UNIT}/test_interlocks.py",
+        f"{INTERLOCKS}::test_the_limit_counts_from_the_loss_of_health_and_not_from_the_latest_state",
     ),
     Bug(
         "an interlock stays open while nobody knows",
-        "interlocks.py",
+        "core/interlocks.py",
         "        elif plan.assessment.state not in WELL:",
         "        elif plan.assessment.state not in WELL and plan.assessment.state != 'Unknown':",
-        f"{UNIT}/test_interlocks.py",
+        f"{INTERLOCKS}::test_a_gate_is_open_only_while_what_it_stands_on_can_be_relied_upon",
     ),
     Bug(
         "the kubelet's back-off is cut short",
-        "health/words.py",
+        "core/health/words.py",
         "    return partly(sight, ComponentState.UNHEALTHY, reason, message, evidence)",
         "    pod = sight.unready[0].uid if sight.unready else ''\n"
         "    return partly(sight, ComponentState.UNHEALTHY, reason, message, evidence, suspect=pod)",
@@ -259,244 +249,209 @@ BUGS = (
     ),
     Bug(
         "acts on what is too old to be trusted",
-        "planner.py",
+        "core/planner.py",
         "    if not snapshot.trusted(now):",
         "    if False:",
-        PLAN,
+        f"{PLAN}::test_what_is_too_old_leads_to_no_action",
     ),
     Bug(
         "takes over the children of others",
-        "ownership.py",
+        "core/ownership.py",
         "        return controller == identity.uid",
         "        return True",
-        PLAN,
+        f"{PLAN}::test_children_of_others_are_never_touched",
     ),
     Bug(
         "the finalizer is forgotten",
-        "planner.py",
+        "core/planner.py",
         "        if wanted and not held:",
         "        if False:",
-        PLAN,
+        f"{PLAN}::test_the_finalizer_is_there_before_any_child",
     ),
     Bug(
         "stops what others still need",
-        "teardown.py",
+        "core/teardown.py",
         "        if not removal.dependants_left(name, left, tuple(left)):",
         "        if True:",
-        f"{UNIT}/test_teardown.py",
+        f"{TEARDOWN}::test_what_nobody_needs_goes_first",
     ),
     Bug(
         "a deletion that waits for ever",
-        "teardown.py",
+        "core/teardown.py",
         "    if done or now >= end or",
         "    if done or",
-        PLAN,
+        f"{PLAN}::test_a_deletion_ends_by_twice_its_deadline",
     ),
     Bug(
         "a map is deleted while a pod still reads it",
-        "supporting.py",
+        "core/supporting.py",
         "    used = frozenset(_in_use(component, rest, snapshot))",
         "    used: frozenset[str] = frozenset()",
-        PLAN,
+        f"{PLAN}::test_a_stray_child_is_adopted_and_a_shared_map_is_kept_until_nobody_reads_it",
     ),
     Bug(
         "an edited number is no drift",
-        "drift.py",
+        "core/drift.py",
         "    return type(want) is type(have) and bool(want == have)",
         "    return isinstance(want, int) or (type(want) is type(have) and bool(want == have))",
-        UNIT,
+        f"{DRIFT}::test_drift",
     ),
     Bug(
         "the status is written in every pass",
-        "report.py",
+        "core/report.py",
         "    unchanged = said == before.raw",
         "    unchanged = False",
-        PLAN,
+        f"{PLAN}::test_a_fair_cluster_starts_in_order_and_then_rests",
     ),
     Bug(
         "conditions forget when they changed",
-        "conditions.py",
+        "core/conditions.py",
         "    kept = before is not None and before.status is verdict.status",
         "    kept = False",
-        PLAN,
+        f"{PLAN}::test_a_fair_cluster_starts_in_order_and_then_rests",
     ),
     Bug(
         "a new operator starts every wait anew",
-        "gate.py",
+        "core/gate.py",
         "_waiting_since(edge, previous) or began_at",
         "began_at",
-        UNIT,
+        f"{PLANNER}::test_a_wait_goes_on_where_the_status_left_it",
     ),
     Bug(
         "a preferred dependency is waited for without end",
-        "gate.py",
+        "core/gate.py",
         "        if not edge.required and (wait.overdue or dependency.failed):",
         "        if not edge.required and dependency.failed:",
-        UNIT,
+        f"{PLANNER}::test_a_preferred_dependency_is_given_up_at_the_deadline_and_not_before",
     ),
     Bug(
         "a pod that failed its probes counts as healthy once the prober is silent",
-        "health/probes.py",
+        "core/health/probes.py",
         "    if not silent:\n        return None",
         "    if True:\n        return None",
-        UNIT,
+        f"{HEALTH}::test_what_is_seen_has_a_name",
     ),
     Bug(
         "one failed check restarts a pod",
-        "sight.py",
+        "core/sight.py",
         "            and reading.failures >= self.component.health.unhealthy_after",
         "            and reading.failures >= 1",
-        UNIT,
+        f"{HEALTH}::test_what_is_seen_has_a_name",
     ),
     # -- in the shell around the core --
     Bug(
         "a deed without its record",
-        "../cluster/actions.py",
+        "cluster/actions.py",
         "        if not action.resume:\n            record",
         "        if False:\n            record",
-        f"{SHELL}/test_applier.py",
+        f"{APPLIER}::test_a_restart_is_recorded_before_it_is_made",
     ),
     Bug(
         "the pod that has taken the sick one's name is evicted",
-        "../cluster/client.py",
+        "cluster/client.py",
         '        options: dict[str, Any] = {"preconditions": {"uid": uid}}',
         "        options: dict[str, Any] = {}",
-        f"{SHELL}/test_client.py",
+        f"{CLIENT}::test_what_is_sent",
     ),
     Bug(
         "a record takes away what recovery has put into the pod template",
-        "../cluster/actions.py",
+        "cluster/actions.py",
         "            if action.template:",
         "            if False:",
-        f"{SHELL}/test_applier.py",
+        f"{APPLIER}::test_a_rollout_is_recorded_and_done_by_one_write",
     ),
     Bug(
         "a write is tried again for ever",
-        "../cluster/writes.py",
+        "cluster/writes.py",
         "                if not error.transient or attempt >= self.retries.attempts:",
         "                if not error.transient:",
-        f"{SHELL}/test_applier.py",
+        f"{APPLIER}::test_an_outage_ends_as_a_transient_outcome_within_a_few_seconds",
     ),
     Bug(
         "the answer to a write is not learnt from",
-        "../cluster/writes.py",
+        "cluster/writes.py",
         "        if self._mirror.wrote(kind, answer):",
         "        if False:",
-        f"{SHELL}/test_applier.py",
+        f"{APPLIER}::test_what_is_under_way_is_neither_sent_twice_nor_overtaken_by_its_workload",
     ),
     Bug(
         "an operator that no longer leads writes on",
-        "../cluster/writes.py",
+        "cluster/writes.py",
         "            if not self._leading():",
         "            if False:",
-        f"{SHELL}/test_applier.py",
+        f"{APPLIER}::test_without_the_lease_nothing_is_written",
     ),
     Bug(
         "a healthy revision is given up without being kept",
-        APPLIER,
+        "cluster/applier.py",
         "if _is_workload(one) and one.component in unkept]:",
         "if False]:",
-        f"{SHELL}/test_applier.py",
+        f"{APPLIER}::test_a_workload_keeps_its_revision_while_that_cannot_be_kept",
     ),
     Bug(
         "what arrives late takes the place of what is newer",
-        "../cluster/mirror.py",
+        "cluster/mirror.py",
         "(known is not None and _identity(known)[1] >= version):",
         "(known is not None and _identity(known)[1] == version):",
-        f"{SHELL}/test_mirror.py",
+        f"{MIRROR}::test_a_watch_event_wakes_its_system_once",
     ),
     Bug(
         "each heartbeat of a node wakes those on it",
-        "../cluster/nodes.py",
+        "cluster/nodes.py",
         "        return known is not None and known[1].ready != view.ready",
         "        return known is not None",
-        f"{SHELL}/test_mirror.py",
+        f"{MIRROR}::test_a_node_wakes_those_with_pods_on_it_when_its_readiness_changes",
     ),
     Bug(
         "a deep check follows wherever a component sends it",
-        "../cluster/prober.py",
+        "cluster/prober.py",
         "allow_redirects=False",
         "allow_redirects=True",
-        f"{SHELL}/test_prober.py",
+        f"{PROBER}::test_the_answer_is_judged",
     ),
     Bug(
         "the journal grows for ever",
-        "journal.py",
+        "core/journal.py",
         "while len(self._kept) > self._most_records or self.size > self._most_bytes:",
         "while len(self._kept) > self._most_records:",
-        f"{SHELL}/test_journal.py",
+        f"{JOURNAL}::test_whatever_comes_it_holds_no_more_than_it_may",
     ),
     Bug(
         "an alert is told again while it is on its way",
-        "alerts.py",
+        "core/alerts.py",
         "if row.state is AlertState.PENDING or self._is_on_its_way(row, NoticeKind.FIRING):",
         "if row.state is AlertState.PENDING:",
-        ALERTS,
+        f"{ALERTS}::test_whoever_was_told_of_a_beginning_is_told_of_the_end",
     ),
     Bug(
         "an alert is repeated with every pass",
-        "alerts.py",
+        "core/alerts.py",
         "    return row.notified_at + policy.repeat\n",
         "    return row.notified_at\n",
-        ALERTS,
+        f"{ALERTS}::test_whoever_was_told_of_a_beginning_is_told_of_the_end",
     ),
     Bug(
         "those who may have heard of trouble are not told that it is over",
-        "alerts.py",
+        "core/alerts.py",
         "    return _union(row.sinks, row.offered)\n",
         "    return row.sinks\n",
-        ALERTS,
+        f"{ALERTS}::test_whoever_was_told_of_a_beginning_is_told_of_the_end",
     ),
     Bug(
         "an alert ends while its component only starts again",
-        "alerts.py",
+        "core/alerts.py",
         "        if component in self._situation.unsettled:\n            return row\n",
         "",
-        ALERTS,
+        f"{ALERTS}::test_a_component_that_starts_again_is_not_well_yet",
     ),
     Bug(
         "a symptom has an alert of its own",
-        "troubles.py",
+        "core/troubles.py",
         "for root in causes or (name,):",
         "for root in (name,):",
-        f"{UNIT}/test_troubles.py",
+        f"{TROUBLES}::test_a_root_with_its_symptoms_is_one_trouble_as_bad_as_the_worst_of_them",
     ),
 )
-
-
-def try_bug(bug: Bug) -> tuple[bool, str, float]:
-    """(caught, remark, seconds)."""
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        copy = Path(folder) / "operator"
-        # With the compiled modules: those that are unchanged need not be compiled again.
-        shutil.copytree(ROOT / "operator", copy)
-        module = copy / CORE.relative_to("operator") / bug.module
-        source = module.read_text(encoding="utf-8")
-        if source.count(bug.old) != 1:
-            return False, f"does not fit {bug.module} any more ({source.count(bug.old)} places)", 0.0
-        module.write_text(source.replace(bug.old, bug.new), encoding="utf-8")
-        command = [
-            sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=line",
-            "-o", f"pythonpath={copy} components . tests", bug.caught_by,
-        ]  # fmt: skip
-        environment = {
-            **os.environ,
-            "HYPOTHESIS_PROFILE": "check",
-            "PLANTED_BUG": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-    seconds = time.monotonic() - began
-    if done.returncode not in (0, 1):
-        return (
-            False,
-            f"pytest ended with {done.returncode}: {done.stdout[-300:]}{done.stderr[-300:]}",
-            seconds,
-        )
-    return done.returncode == 1, "", seconds
 
 
 def main() -> int:
@@ -505,15 +460,20 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     chosen = parser.parse_args()
     bugs = [bug for bug in BUGS if chosen.only in bug.title]
-    with ThreadPoolExecutor(chosen.jobs) as pool:
-        survived = 0
-        for bug, (caught, remark, seconds) in zip(bugs, pool.map(try_bug, bugs), strict=True):
-            verdict = "caught" if caught else "SURVIVED"
-            test = bug.caught_by.removeprefix("tests/")
-            print(f"{verdict:9}{seconds:6.1f} s  {bug.title}  [{test}] {remark}", flush=True)
-            survived += not caught
-    print(f"{len(bugs) - survived} of {len(bugs)} planted bugs caught")
-    return 1 if survived else 0
+    caught = 0
+
+    def tell(outcome: Outcome) -> None:
+        nonlocal caught
+        caught += outcome.caught
+        verdict = "caught" if outcome.caught else "SURVIVED"
+        test = outcome.bug.caught_by.removeprefix("tests/")
+        print(
+            f"{verdict:9}{outcome.seconds:6.1f} s  {outcome.bug.title}  [{test}] {outcome.remark}", flush=True
+        )
+
+    plant(bugs, chosen.jobs, tell)
+    print(f"{caught} of {len(bugs)} planted bugs caught")
+    return int(caught < len(bugs))
 
 
 if __name__ == "__main__":
