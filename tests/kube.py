@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from reading import read
+
 Found = TypeVar("Found")
 Object = dict[str, Any]
 
@@ -52,12 +54,17 @@ class Kube:
 
     def get(self, kind: str, name: str, namespace: str) -> Object | None:
         """The object, or None when there is none."""
-        text = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
-        return json.loads(text) if text.strip() else None
+        return read(self.kubeconfig, kind, namespace, name=name)
 
     def items(self, kind: str, namespace: str, selector: str = "") -> list[Object]:
-        found = self.kubectl("get", kind, "-n", namespace, "-l", selector, "-o", "json")
-        return list(json.loads(found)["items"])
+        """The objects of a kind, or of several with commas between them."""
+        lists = [read(self.kubeconfig, one, namespace, selector=selector) for one in kind.split(",")]
+        return [
+            {"apiVersion": found["apiVersion"], "kind": found["kind"].removesuffix("List"), **item}
+            for found in lists
+            if found is not None
+            for item in found["items"]
+        ]
 
     def apply(self, manifest: Object, *more: str) -> str:
         return self.kubectl("apply", "-f", "-", *more, stdin=json.dumps(manifest))

@@ -4,8 +4,8 @@ Stages of one lane run one after the other, in their order; lanes run beside eac
 all that it needs has passed, in whatever lane that is; where something that it needs has failed, it fails,
 too: it is never skipped. What to begin next is a pure function (`next_moves`); `Run` carries it out.
 
-A stage that only computes steps back: it takes what processor time the others leave, so that what waits for a
-cluster to act is not made to wait for a type checker.
+Stages have priorities, so that a cluster that works for one stage is not made to wait for the type checker of
+another.
 
 A stage's output goes to a file while it runs, and to the terminal when it ends, whole, so that lanes do not
 mix. Meanwhile a line tells every few seconds what runs, for how long, and the last that it said.
@@ -14,6 +14,7 @@ mix. Meanwhile a line tells every few seconds what runs, for how long, and the l
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -28,8 +29,6 @@ from typing import IO, TextIO
 LOOK_SECONDS = 0.1
 TELL_SECONDS = 1.0
 TELL_SECONDS_IN_A_FILE = 10.0
-#: As `nice` counts.
-LOWEST_PRIORITY = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,8 @@ class Stage:
     needs: tuple[str, ...] = ()
     lane: str = "quick"
     environment: Mapping[str, str] = field(default_factory=dict)
-    steps_back: bool = False
-    """It takes no processor time that another stage, or the cluster, could use."""
+    nice: int = 0
+    """How far it steps back for others: 0 (not at all) to 19 (takes the processor time that they leave)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,7 @@ class Run:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_step_back if stage.steps_back else None,
+            preexec_fn=functools.partial(_step_back, stage.nice) if stage.nice else None,
         )
         return _Running(stage, process, output, file, self._clock())
 
@@ -208,15 +207,15 @@ class Run:
             self._line = ""
 
 
-def _step_back() -> None:
-    """Take the lowest priority, in a new process that leads a session.
+def _step_back(nice: int) -> None:
+    """Take a lower priority, in a new process that leads a session.
 
     Linux may share the processor among sessions first (`sched_autogroup_enabled`) and heeds the priority of a
     process within its session only; then the session steps back.
     """
-    os.nice(LOWEST_PRIORITY)
+    os.nice(nice)
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(LOWEST_PRIORITY), encoding="ascii")
+        Path("/proc/self/autogroup").write_text(str(os.nice(0)), encoding="ascii")
 
 
 def verdict(result: Result) -> str:

@@ -22,20 +22,28 @@ PYTEST = ("-m", "pytest", "-q", "--no-header")
 #: Each file in one piece, two files side by side: for tests that mostly wait.
 TWO_FILES = ("-n", "2", "--dist", "loadfile")
 SMALL = {"HYPOTHESIS_PROFILE": "check"}
+#: Stages that only compute leave the processor to those in which something real has to answer in time.
+COMPUTES = 19
+#: Stages with real parts of their own leave most of it to the cluster: a whole run waits longest for its stages.
+ANSWERS = 5
 
 CHECK = (
-    Stage("format", ("-m", "ruff", "format", "--check", "--quiet", "."), lane="compute"),
-    Stage("lint", ("-m", "ruff", "check", "--quiet", "."), lane="compute"),
-    Stage("types", ("-m", "mypy"), lane="compute"),
+    Stage("format", ("-m", "ruff", "format", "--check", "--quiet", "."), lane="compute", nice=COMPUTES),
+    Stage("lint", ("-m", "ruff", "check", "--quiet", "."), lane="compute", nice=COMPUTES),
+    Stage("types", ("-m", "mypy"), lane="compute", nice=COMPUTES),
     Stage(
         "layers",
         ("-c", "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())"),
         lane="compute",
+        nice=COMPUTES,
     ),
-    Stage("generated", ("-m", "tools.generate", "--check"), lane="compute"),
-    Stage("property", (*PYTEST, "tests/property"), lane="compute", environment=SMALL),
+    Stage("generated", ("-m", "tools.generate", "--check"), lane="compute", nice=COMPUTES),
+    Stage("property", (*PYTEST, "tests/property"), lane="compute", environment=SMALL, nice=COMPUTES),
     Stage(
-        "unit", (*PYTEST, "-n", "auto", "tests/unit", "tests/components", "tests/golden"), environment=SMALL
+        "unit",
+        (*PYTEST, "-n", "auto", "tests/unit", "tests/components", "tests/golden"),
+        environment=SMALL,
+        nice=ANSWERS,
     ),
 )
 
@@ -47,16 +55,16 @@ TEST = (
         "e2e", (*PYTEST, *TWO_FILES, "tests/e2e", "--ignore=tests/e2e/alone"), ("cluster",), lane="cluster"
     ),
     Stage("e2e alone", (*PYTEST, "tests/e2e/alone"), needs=("cluster",), lane="cluster"),
-    Stage("faults", (*PYTEST, *TWO_FILES, "tests/faults"), needs=("parts",)),
-    Stage("integration", (*PYTEST, *TWO_FILES, "tests/integration"), needs=("parts",)),
-    Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",)),
-    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",)),
-    Stage("contracts", ("-m", "tools.contracts"), lane="compute"),
-    Stage("processes", (*PYTEST, "tests/processes"), lane="compute"),
-    Stage("oracles", ("-m", "tools.oracles"), lane="compute"),
-    Stage("marketdata", ("-m", "tools.marketdata", "check"), lane="compute"),
-    Stage("language", ("-m", "tools.language", "--check", "--retrain"), lane="compute"),
-    Stage("planted bugs", ("tests/property/planted_bugs.py", "--jobs", "1"), lane="compute"),
+    Stage("faults", (*PYTEST, *TWO_FILES, "tests/faults"), needs=("parts",), nice=ANSWERS),
+    Stage("integration", (*PYTEST, *TWO_FILES, "tests/integration"), needs=("parts",), nice=ANSWERS),
+    Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",), nice=ANSWERS),
+    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",), nice=ANSWERS),
+    Stage("processes", (*PYTEST, "tests/processes"), nice=ANSWERS),
+    Stage("contracts", ("-m", "tools.contracts"), lane="compute", nice=COMPUTES),
+    Stage("oracles", ("-m", "tools.oracles"), lane="compute", nice=COMPUTES),
+    Stage("marketdata", ("-m", "tools.marketdata", "check"), lane="compute", nice=COMPUTES),
+    Stage("language", ("-m", "tools.language", "--check", "--retrain"), lane="compute", nice=COMPUTES),
+    Stage("planted bugs", ("tests/property/planted_bugs.py", "--jobs", "1"), lane="compute", nice=COMPUTES),
 )
 
 

@@ -52,7 +52,7 @@ def started(kube: Kube, operator: str) -> Iterator[str]:
 
 def wait_whole(kube: Kube, namespace: str) -> None:
     kube.wait(
-        "all sixteen are well", lambda: kube.status(SYSTEM, namespace).get("ready") == "16/16", 60, namespace
+        "all sixteen are well", lambda: kube.status(SYSTEM, namespace).get("ready") == "16/16", 120, namespace
     )
 
 
@@ -103,7 +103,7 @@ def test_kubectl_top_shows_the_pods(kube: Kube, started: str) -> None:
             return None
         return lines if len(lines) == len(COMPONENTS) else None
 
-    kube.wait("figures of all pods", rows, 90, started)
+    kube.wait("figures of all pods", rows, 120, started)
 
 
 @pytest.mark.parametrize("name", list(COMPONENTS))
@@ -122,7 +122,7 @@ def test_the_health_monitor_sees_all_sixteen(kube: Kube, started: str) -> None:
     seen = kube.wait(
         "a sweep",
         lambda: (found := get(kube, started, "health-monitor", "/v1/health")) and found["overall_status"] in ("healthy", "degraded") and found,
-        60, started,
+        120, started,
     )  # fmt: skip
     assert set(COMPONENTS) <= set(seen["components"]) | {"health-monitor"}
 
@@ -152,7 +152,7 @@ def test_the_four_workflows_run_between_the_pods(kube: Kube, started: str) -> No
         lambda: (
             get(kube, started, "health-monitor", "/v1/health")["overall_status"] in ("healthy", "degraded")
         ),
-        90,
+        120,
         started,
     )
     said = client(kube, started, "run", "all")
@@ -194,7 +194,7 @@ def manage(kube: Kube, namespace: str, components: list[dict]) -> None:
             (found := kube.get("allusesystem", SYSTEM, namespace))
             and found["status"]["observedGeneration"] == found["metadata"]["generation"]
         ),
-        20,
+        60,
         namespace,
     )
 
@@ -233,7 +233,7 @@ def test_a_memory_killed_while_it_writes_loses_nothing_that_it_answered(
         status = pod(kube, SYSTEM, "memory-manager", started)["status"]["containerStatuses"][0]
         return bool(status["restartCount"] and status["ready"])
 
-    kube.wait("memory-manager is back", restarted, 90, started)
+    kube.wait("memory-manager is back", restarted, 120, started)
     with ways(kube, SYSTEM, started, "memory-manager") as addresses:
         ledger.port = addresses["memory-manager"][1]
         ledger.holds(answered)

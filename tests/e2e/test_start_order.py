@@ -11,7 +11,7 @@ def test_a_component_is_created_only_after_its_dependencies_are_ready(kube: Kube
         system("order", namespace, component("web", "api"), component("api", "store"), component("store"))
     )
 
-    kube.wait("ready", lambda: kube.status("order", namespace).get("ready") == "3/3", 60, namespace)
+    kube.wait("ready", lambda: kube.status("order", namespace).get("ready") == "3/3", 120, namespace)
 
     for dependant, dependency in (("api", "store"), ("web", "api")):
         created = moment(
@@ -40,7 +40,7 @@ def test_what_waits_is_named_with_time_and_deadline_everywhere_a_person_looks(
 
     waiting = kube.wait(
         "api waits for store",
-        lambda: kube.component("held", "api", namespace).get("waitingFor"), 30, namespace,
+        lambda: kube.component("held", "api", namespace).get("waitingFor"), 60, namespace,
     )  # fmt: skip
     (edge,) = waiting
     assert edge["name"] == "store"
@@ -49,7 +49,7 @@ def test_what_waits_is_named_with_time_and_deadline_everywhere_a_person_looks(
     kube.wait(
         "store runs",
         lambda: pod(kube, "held", "store", namespace)["status"]["phase"] == "Running",
-        30,
+        60,
         namespace,
     )
     assert kube.items("deployment", namespace, "alluse.io/component=api") == []
@@ -57,13 +57,13 @@ def test_what_waits_is_named_with_time_and_deadline_everywhere_a_person_looks(
     described = kube.wait(
         "an event that names the wait",
         lambda: next((text for text in [kube.kubectl("describe", "allusesystem", "held", "-n", namespace)] if "WaitingForDependency" in text), None),
-        20, namespace,
+        60, namespace,
     )  # fmt: skip
     assert f"store until {edge['deadline']}" in described.split("WaitingForDependency", 1)[1]
     assert "store" in kube.kubectl("get", "allusesystem", "held", "-n", namespace, "-o", "wide")
 
     remove(kube, pod(kube, "held", "store", namespace), "/tmp/closed")
-    kube.wait("ready", lambda: kube.status("held", namespace).get("ready") == "3/3", 60, namespace)
+    kube.wait("ready", lambda: kube.status("held", namespace).get("ready") == "3/3", 120, namespace)
 
 
 def test_a_required_dependency_that_never_comes_ends_in_blocked_and_stalled_and_still_heals(
@@ -80,18 +80,18 @@ def test_a_required_dependency_that_never_comes_ends_in_blocked_and_stalled_and_
     kube.wait(
         "api is blocked",
         lambda: kube.component("late", "api", namespace).get("state") == "Blocked",
-        30,
+        60,
         namespace,
     )
     stalled = kube.wait(
         "the system is stalled",
         lambda: (found := condition(kube.status("late", namespace).get("conditions", []), "Stalled")).get("status") == "True" and found,
-        30, namespace,
+        60, namespace,
     )  # fmt: skip
     assert "store" in stalled["message"]
 
     remove(kube, pod(kube, "late", "store", namespace), "/tmp/closed")
-    kube.wait("ready after all", lambda: kube.status("late", namespace).get("ready") == "2/2", 60, namespace)
+    kube.wait("ready after all", lambda: kube.status("late", namespace).get("ready") == "2/2", 120, namespace)
     assert condition(kube.status("late", namespace)["conditions"], "Stalled").get("status") != "True"
 
 
@@ -103,7 +103,7 @@ def test_a_preferred_dependency_is_waited_for_until_the_deadline_only(kube: Kube
     kube.wait(
         "web runs without cache",
         lambda: kube.component("soft", "web", namespace).get("state") == "Healthy",
-        45,
+        120,
         namespace,
     )
     assert "PreferredDependencySkipped" in kube.kubectl("get", "events", "-n", namespace)
@@ -111,7 +111,7 @@ def test_a_preferred_dependency_is_waited_for_until_the_deadline_only(kube: Kube
 
 def test_a_dependency_that_flaps_does_not_stop_its_dependants(kube: Kube, namespace: str) -> None:
     kube.apply(system("flap", namespace, component("web", "api"), component("api")))
-    kube.wait("ready", lambda: kube.status("flap", namespace).get("ready") == "2/2", 60, namespace)
+    kube.wait("ready", lambda: kube.status("flap", namespace).get("ready") == "2/2", 120, namespace)
     before = pod(kube, "flap", "web", namespace)
 
     api = pod(kube, "flap", "api", namespace)
@@ -128,7 +128,7 @@ def test_a_dependency_that_flaps_does_not_stop_its_dependants(kube: Kube, namesp
     kube.wait(
         "api is seen as not ready",
         lambda: kube.status("flap", namespace).get("ready") == "1/2",
-        30,
+        60,
         namespace,
     )
 

@@ -15,7 +15,7 @@ def test_an_upgrade_of_the_operator_restarts_no_component(
     kube: Kube, namespace: str, image_values: tuple[str, ...]
 ) -> None:
     kube.apply(system("steady", namespace, component("web", "api"), component("api")))
-    kube.wait("ready", lambda: kube.status("steady", namespace).get("ready") == "2/2", 60, namespace)
+    kube.wait("ready", lambda: kube.status("steady", namespace).get("ready") == "2/2", 120, namespace)
     before = {p["metadata"]["uid"] for p in kube.items("pods", namespace)}
     revision = kube.status("steady", namespace)["observedGeneration"]
 
@@ -25,7 +25,7 @@ def test_an_upgrade_of_the_operator_restarts_no_component(
     kube.wait(
         "the new operator works",
         lambda: kube.status("steady", namespace).get("ready") == "3/3",
-        60,
+        120,
         namespace,
     )
     assert kube.status("steady", namespace)["observedGeneration"] > revision
@@ -36,12 +36,12 @@ def test_uninstalling_with_systems_running_leaves_nothing_and_does_not_hang(
     kube: Kube, namespace: str, operator: str, image_values: tuple[str, ...]
 ) -> None:
     kube.apply(system("last", namespace, component("web", "api"), component("api")))
-    kube.wait("ready", lambda: kube.status("last", namespace).get("ready") == "2/2", 60, namespace)
+    kube.wait("ready", lambda: kube.status("last", namespace).get("ready") == "2/2", 120, namespace)
 
     kube.helm("uninstall", RELEASE, "-n", operator, "--wait", "--timeout=120s")
 
     assert kube.items("allusesystems", namespace) == []
-    kube.wait("no pod is left", lambda: not kube.items("pods", namespace), 30, namespace)
+    kube.wait("no pod is left", lambda: not kube.items("pods", namespace), 60, namespace)
     assert (
         kube.kubectl(
             "get",
@@ -69,4 +69,6 @@ def test_uninstalling_with_systems_running_leaves_nothing_and_does_not_hang(
 
     install_operator(kube, image_values)
     kube.apply(system("again", namespace, component("web")))
-    kube.wait("installed again", lambda: kube.status("again", namespace).get("ready") == "1/1", 60, namespace)
+    kube.wait(
+        "installed again", lambda: kube.status("again", namespace).get("ready") == "1/1", 120, namespace
+    )

@@ -27,13 +27,13 @@ def test_with_namespaces_only_these_are_served_and_nothing_is_cluster_wide(
         assert cluster_wide == ""
         kube.apply(system("unserved", other, component("web")))
         kube.apply(system("served", namespace, component("web", "api"), component("api")))
-        kube.wait("ready", lambda: kube.status("served", namespace).get("ready") == "2/2", 60, namespace)
+        kube.wait("ready", lambda: kube.status("served", namespace).get("ready") == "2/2", 120, namespace)
         assert kube.status("unserved", other) == {}
         assert kube.items("pods", other) == []
         kube.kubectl("delete", "allusesystem", "served", "-n", namespace, "--timeout=60s")
     finally:
         install_operator(kube, image_values)
-    kube.wait("served now", lambda: kube.status("unserved", other).get("ready") == "1/1", 60, other)
+    kube.wait("served now", lambda: kube.status("unserved", other).get("ready") == "1/1", 120, other)
 
 
 def test_an_operator_that_is_dead_does_not_hold_the_uninstall(
@@ -41,13 +41,13 @@ def test_an_operator_that_is_dead_does_not_hold_the_uninstall(
 ) -> None:
     install_operator(kube, image_values, "--set=uninstall.timeoutSeconds=10")
     kube.apply(system("orphan", namespace, component("web", "api"), component("api")))
-    kube.wait("ready", lambda: kube.status("orphan", namespace).get("ready") == "2/2", 60, namespace)
+    kube.wait("ready", lambda: kube.status("orphan", namespace).get("ready") == "2/2", 120, namespace)
     kube.kubectl("scale", "-n", operator, f"deployment/{RELEASE}", "--replicas=0")
     selector = "app.kubernetes.io/name=allusesystem-operator"
-    kube.wait("the operator is gone", lambda: not kube.items("pods", operator, selector), 40, operator)
+    kube.wait("the operator is gone", lambda: not kube.items("pods", operator, selector), 60, operator)
 
     kube.helm("uninstall", RELEASE, "-n", operator, "--timeout=90s")
 
     assert kube.items("allusesystems", namespace) == []
-    kube.wait("no pod is left", lambda: not kube.items("pods", namespace), 30, namespace)
+    kube.wait("no pod is left", lambda: not kube.items("pods", namespace), 60, namespace)
     install_operator(kube, image_values)

@@ -20,7 +20,7 @@ def test_an_operator_killed_in_mid_start_goes_on_where_it_was(
             component("store", closed=True),
         )
     )
-    kube.wait("store runs", lambda: kube.items("pods", namespace, "alluse.io/component=store"), 30, namespace)
+    kube.wait("store runs", lambda: kube.items("pods", namespace, "alluse.io/component=store"), 60, namespace)
 
     kube.kubectl(
         "delete",
@@ -36,7 +36,7 @@ def test_an_operator_killed_in_mid_start_goes_on_where_it_was(
     kube.wait(
         "store answers",
         lambda: pod(kube, "killed", "store", namespace)["status"]["phase"] == "Running",
-        30,
+        60,
         namespace,
     )
     remove(kube, pod(kube, "killed", "store", namespace), "/tmp/closed")
@@ -44,7 +44,7 @@ def test_an_operator_killed_in_mid_start_goes_on_where_it_was(
     kube.wait(
         "ready under the next operator",
         lambda: kube.status("killed", namespace).get("ready") == "3/3",
-        90,
+        120,
         namespace,
     )
     for name in ("web", "api", "store"):
@@ -55,14 +55,14 @@ def test_the_system_runs_on_untouched_while_the_operator_is_away(
     kube: Kube, namespace: str, operator: str
 ) -> None:
     kube.apply(system("alone", namespace, component("web", "api"), component("api")))
-    kube.wait("ready", lambda: kube.status("alone", namespace).get("ready") == "2/2", 60, namespace)
+    kube.wait("ready", lambda: kube.status("alone", namespace).get("ready") == "2/2", 120, namespace)
     before = {p["metadata"]["uid"] for p in kube.items("pods", namespace)}
     kube.kubectl("scale", "deployment", "-n", operator, "allusesystem-operator", "--replicas=0")
     try:
         kube.wait(
             "no operator",
             lambda: not kube.items("pods", operator, "app.kubernetes.io/name=allusesystem-operator"),
-            30,
+            60,
             namespace,
         )
         after = kube.items("pods", namespace)
@@ -78,7 +78,7 @@ def test_the_system_runs_on_untouched_while_the_operator_is_away(
     kube.wait(
         "the next operator works",
         lambda: kube.status("alone", namespace).get("ready") == "3/3",
-        60,
+        120,
         namespace,
     )
     assert before <= {p["metadata"]["uid"] for p in kube.items("pods", namespace)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,13 +153,13 @@ def test_who_waits_is_told_what_runs_and_what_it_said_last(tmp_path: Path) -> No
 def test_a_stage_that_steps_back_leaves_the_processor_to_the_others(tmp_path: Path) -> None:
     """Its session, too, where the kernel shares the processor among sessions."""
     code = (
-        "import os, pathlib; group = pathlib.Path('/proc/self/autogroup')\n"
-        "print(os.nice(0), group.read_text().split()[-1] if group.exists() else os.nice(0))"
+        "import os, pathlib; group = pathlib.Path('/proc/self/autogroup'); nice = os.nice(0)\n"
+        f"print(nice - {os.nice(0)}, group.read_text().split()[-1] == str(nice) if group.exists() else True)"
     )
-    back = dataclasses.replace(stage("back", lane="a", code=code), steps_back=True)
+    back = dataclasses.replace(stage("back", lane="a", code=code), nice=19 - os.nice(0))
     _, text = run(tmp_path, back, stage("front", lane="b", code=code))
-    assert "━━ back\n19 19\n" in text
-    assert "━━ front\n0 0\n" in text
+    assert f"━━ back\n{19 - os.nice(0)} True\n" in text
+    assert "━━ front\n0 True\n" in text
 
 
 def test_what_a_stage_has_started_ends_with_a_run_that_is_broken_off(tmp_path: Path) -> None:
