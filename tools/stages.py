@@ -24,7 +24,7 @@ TWO_FILES = ("-n", "2", "--dist", "loadfile")
 SMALL = {"HYPOTHESIS_PROFILE": "check"}
 #: Stages that only compute leave the processor to those in which something real has to answer in time.
 COMPUTES = 19
-#: Stages with real parts of their own leave most of it to the cluster: a whole run waits longest for its stages.
+#: Stages with real parts of their own leave most of it to the cluster, for which a run waits longest.
 ANSWERS = 5
 
 CHECK = (
