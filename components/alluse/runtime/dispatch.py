@@ -183,12 +183,14 @@ class Dispatcher:
                 raise DeadlineExceededError("the time for this request was spent before it arrived")
             limit = min(limit, remaining)
         try:
+            # Whoever is asked on behalf of this request is told how much of its time is left.
             async with asyncio.timeout(limit) as timer:
-                await self._faults.delay()
-                started = time.perf_counter()
-                reply = await self._idempotent(route, request, path)
-                if not self._context.identity.facts.stateful:
-                    reply = HttpReply(reply.status, reply.headers, self._faults.distorted(reply.body))
+                with trace.within(limit):
+                    await self._faults.delay()
+                    started = time.perf_counter()
+                    reply = await self._idempotent(route, request, path)
+                    if not self._context.identity.facts.stateful:
+                        reply = HttpReply(reply.status, reply.headers, self._faults.distorted(reply.body))
         except TimeoutError:
             if timer.expired():
                 raise DeadlineExceededError(f"no answer within {limit:.2f} s") from None

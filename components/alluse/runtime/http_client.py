@@ -19,6 +19,8 @@ import h11
 
 MAX_BODY: Final = 16 << 20
 IDLE_S: Final = 30.0
+#: Who is there takes a connection at once; this leaves room for one that was lost on its way.
+CONNECT_S: Final = 1.25
 #: As many as a burst of users keeps busy at once: opening one anew costs as much as the exchange itself.
 IDLE_PER_HOST: Final = 32
 REMEMBER_NAME_S: Final = 10.0
@@ -102,7 +104,7 @@ class HttpClient:
                 if method not in _SAFE_TO_REPEAT:
                     raise ConnectionResetError("the kept connection was closed") from None
         try:
-            streams = await asyncio.open_connection(await self._names.resolve(address), address[1])
+            streams = await _connect(await self._names.resolve(address), address[1])
         except OSError:
             self._names.forget(address)
             raise
@@ -158,6 +160,17 @@ class HttpClient:
         # Those that were closed after a failure go with the next round of the event loop.
         await asyncio.sleep(0)
         self._names.close()
+
+
+async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Raises OSError."""
+    try:
+        async with asyncio.timeout(CONNECT_S) as timer:
+            return await asyncio.open_connection(host, port)
+    except TimeoutError:
+        if timer.expired():
+            raise ConnectionError(f"no connection within {CONNECT_S:g} s") from None
+        raise
 
 
 class _Names:

@@ -10,7 +10,7 @@ PeerError
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
@@ -21,6 +21,7 @@ from alluse.runtime import trace
 from alluse.runtime.http_client import HttpError, HttpReply, HttpTimeoutError, Transport
 from alluse.runtime.identity import Identity
 from alluse.runtime.metrics import Metrics
+from alluse.runtime.silence import Silence, SilentError
 from alluse.schemas.base import Problem
 
 A = TypeVar("A", bound=BaseModel)
@@ -28,10 +29,13 @@ A = TypeVar("A", bound=BaseModel)
 DEFAULT_TIMEOUT_S: Final = 5.0
 ATTEMPTS: Final = 3
 FIRST_PAUSE_S: Final = 0.05
+#: A call that is given more time than usual expects silence.
+PATIENT_S: Final = DEFAULT_TIMEOUT_S
 #: Retries may be at most this share of requests, beyond a few to begin with: a struggling peer is not
 #: helped by more traffic.
 RETRY_SHARE: Final = 0.1
 RETRIES_AT_FIRST: Final = 10.0
+DEADLINE: Final = "x-deadline-ms"
 _REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})
 
 
@@ -92,6 +96,7 @@ class Peers:
         self._up = metrics.gauge(
             contract.METRIC_DEPENDENCY_UP, "1 when the last call to a component succeeded", ("dep",)
         )
+        self.silence = Silence()
         #: Event-loop time and text of the last failure of components whose last call failed.
         self._down: dict[str, tuple[float, str]] = {}
         self.timeout_s = DEFAULT_TIMEOUT_S
@@ -164,30 +169,60 @@ class Peers:
     ) -> HttpReply:
         """Exchange raw bytes; the reply has a 2xx status. Raises PeerError.
 
-        `observe=False` keeps the outcome out of this component's view of its dependencies.
+        `observe=False` keeps the outcome out of this component's view of its dependencies. On behalf of a
+        request a component that does not answer is asked once, and one that answers nobody is not waited for.
         """
         may_repeat = method in _REPEATABLE if repeatable is None else repeatable
         self._tokens = min(RETRIES_AT_FIRST, self._tokens + RETRY_SHARE)
+
+        async def exchange() -> HttpReply:
+            return await self.exchange(
+                component,
+                method,
+                path,
+                query=query,
+                body=body,
+                content_type=content_type,
+                headers=headers,
+                timeout_s=timeout_s,
+            )
+
+        request = trace.current.get()
+        if request is None or not observe or (timeout_s or 0.0) > PATIENT_S:
+            return await self._repeating(component, exchange, may_repeat, observe)
+        if component in request.missed:
+            raise PeerUnreachableError(component, "did not answer a moment ago in this request")
+        try:
+            self.silence.refuse_if_silent(component)
+            async with self.silence.listening(component):
+                return await self._repeating(component, exchange, may_repeat, observe)
+        except SilentError as silent:
+            request.missed.add(component)
+            error = PeerTimeoutError(component, str(silent))
+            self._note(component, error)
+            raise error from None
+        except (PeerUnreachableError, PeerTimeoutError):
+            request.missed.add(component)
+            raise
+
+    async def _repeating(
+        self, component: str, exchange: Callable[[], Awaitable[HttpReply]], may_repeat: bool, observe: bool
+    ) -> HttpReply:
+        """Exchange until there is a 2xx, as often as that may help. Raises PeerError."""
         attempt = 0
         while True:
             attempt += 1
             try:
-                reply = await self.exchange(
-                    component,
-                    method,
-                    path,
-                    query=query,
-                    body=body,
-                    content_type=content_type,
-                    headers=headers,
-                    timeout_s=timeout_s,
-                )
+                reply = await exchange()
+                self.silence.answered(component)
                 self._raise_for(component, reply)
             except PeerError as error:
                 if observe:
                     self._note(component, error)
+                # Who let the time pass once would let it pass again.
+                again = may_repeat and error.retryable and not isinstance(error, PeerTimeoutError)
                 pause = FIRST_PAUSE_S * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311
-                if not (may_repeat and error.retryable and attempt < ATTEMPTS and self._affords(pause)):
+                if not (again and attempt < ATTEMPTS and self._affords(pause)):
                     raise
                 await asyncio.sleep(pause)
             else:
@@ -215,6 +250,7 @@ class Peers:
                 raise PeerTimeoutError(component, "the time for this request is spent")
             limit = min(limit, remaining)
         fields = {**context.headers(), "user-agent": f"alluse/{self._identity.name}", **(headers or {})}
+        fields[DEADLINE] = str(int(limit * 1000))
         if body:
             fields["content-type"] = content_type
         try:

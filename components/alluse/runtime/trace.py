@@ -7,9 +7,10 @@ Trace headers follow W3C Trace Context level 1 (`traceparent`, version 00).
 import asyncio
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 _TRACEPARENT: Final = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
@@ -25,6 +26,8 @@ class Trace:
     user_id: str = ""
     deadline: float | None = None
     flags: str = "01"
+    #: Components that did not answer while this request was worked on.
+    missed: set[str] = field(default_factory=set)
 
     @classmethod
     def new(cls) -> "Trace":
@@ -71,3 +74,17 @@ class Trace:
 
 
 current: ContextVar[Trace | None] = ContextVar("alluse_trace", default=None)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What is done in the block has at most so long, for itself and for those that it calls."""
+    context = current.get() or Trace.new()
+    deadline = asyncio.get_running_loop().time() + seconds
+    if context.deadline is not None:
+        deadline = min(deadline, context.deadline)
+    token = current.set(replace(context, deadline=deadline))
+    try:
+        yield
+    finally:
+        current.reset(token)

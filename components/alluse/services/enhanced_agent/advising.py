@@ -19,7 +19,6 @@ async def advise(turn: Turn) -> Said:
             OptimizeRequest(symbols=symbols, objective=Objective.RISK_PARITY),
             OptimizeAnswer,
             safe=True,
-            timeout_s=2.0,
         )
     except PeerError as error:
         turn.degraded.add(error.component)

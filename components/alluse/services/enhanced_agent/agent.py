@@ -10,6 +10,7 @@ from typing import Any, Final
 from alluse.domain import replies, replies_asides
 from alluse.domain.asides import term_of
 from alluse.domain.decisions import NOTHING_READ, Decision, Perception, decide
+from alluse.runtime import trace
 from alluse.runtime.context import Context
 from alluse.runtime.errors import NotAllowedError, UnavailableError
 from alluse.runtime.events import Event, uuid7
@@ -45,6 +46,8 @@ from alluse.services.enhanced_agent.turn import MEMORY, Said, State, Turn
 from alluse.services.golden import expect
 from alluse.services.parameters import PROTOCOL_CHECK, Parameters
 
+#: For understanding and computing; what is not known then is named as missing, and the turn is stored.
+ANSWER_S: Final = 6.0
 BUDGET: Final = "components.agent_core.response_timeout"
 
 Act = Callable[[Turn], Awaitable[Said]]
@@ -115,7 +118,12 @@ _THINGS: Final[Mapping[Kind, str]] = {
 }
 
 
+#: Longer than those who are asked wait for those whom they ask: the one who is really missing is named.
+SILENT_S: Final = 2.25
+
+
 async def open_state(context: Context[State]) -> State:
+    context.peers.silence.limit_s = SILENT_S
     gate = Gatekeeper(context)
     await gate.look()
     return State(Parameters(context.config), f"agent-{secrets.token_hex(6)}", datetime.now(UTC), gate)
@@ -130,15 +138,16 @@ async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
     timings: dict[str, float] = {}
     intent = Intent.UNKNOWN
     try:
-        perception = await perceive(context, request, degraded)
-        intent = perception.intent
-        gate = context.state.gate.standing()
-        decision = decide(perception, context.state.parameters.protocol, gate.open)
-        timings["perceive"] = _ms(started)
-        turn = Turn(context, turn_id, request, perception, decision, gate, degraded)
-        acting = time.perf_counter()
-        said = await _act(turn)
-        timings["act"] = _ms(acting)
+        with trace.within(ANSWER_S):
+            perception = await perceive(context, request, degraded)
+            intent = perception.intent
+            gate = context.state.gate.standing()
+            decision = decide(perception, context.state.parameters.protocol, gate.open)
+            timings["perceive"] = _ms(started)
+            turn = Turn(context, turn_id, request, perception, decision, gate, degraded)
+            acting = time.perf_counter()
+            said = await _act(turn)
+            timings["act"] = _ms(acting)
         storing = time.perf_counter()
         text, explained = said.text, list[str]()
         if said.computed:

@@ -154,7 +154,7 @@ async def status(turn: Turn) -> Said:
         "total_balance": known.total_balance,
     }
     try:
-        health = await turn.context.peers.get("health-monitor", "/v1/health", SystemHealth, timeout_s=1.0)
+        health = await turn.context.peers.get("health-monitor", "/v1/health", SystemHealth)
     except PeerError:
         turn.degraded.add("health-monitor")
         return Said(f"{text} The system's health is not known now: health-monitor does not answer.", data)

@@ -24,6 +24,8 @@ from alluse.schemas.agent import GateReading as Reading
 KEY_REQUIRES: Final = "interlocks.trading_gate.requires"
 KEY_LIMIT: Final = "interlocks.trading_gate.within_seconds"
 EVERY_S: Final = 1.0
+#: Until all were seen good for the first time: they start at the same time as the agent.
+AT_FIRST_S: Final = 0.25
 #: Long enough for who is well on a busy machine: a look counts from its beginning, so that it is the limit
 #: and not this that closes the gate.
 TIMEOUT_S: Final = 2.0
@@ -57,7 +59,9 @@ class Gatekeeper:
     def next_look_s(self) -> float:
         """How long to wait before the next look: not beyond the moment when the gate would close."""
         closes = self._gate.closes_at()
-        left = EVERY_S if closes is None else closes - self._clock() + _JUST_AFTER_S
+        if closes is None:
+            return AT_FIRST_S
+        left = closes - self._clock() + _JUST_AFTER_S
         return min(EVERY_S, left) if left > 0 else EVERY_S
 
     def note(self, error: PeerError) -> None:
