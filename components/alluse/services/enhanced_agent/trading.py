@@ -17,6 +17,7 @@ from alluse.domain.decisions_trades import (
     slots_of,
     symbols_of,
 )
+from alluse.runtime.context import Context
 from alluse.runtime.peers import PeerRefusedError
 from alluse.schemas.agent import ResponseType
 from alluse.schemas.common import Condition, OptionType, RiskAppetite
@@ -25,7 +26,7 @@ from alluse.schemas.market import AnalyzeRequest, MarketAnalysis, Quality
 from alluse.schemas.memory import Expertise
 from alluse.schemas.sizing import SizeBatchAnswer, SizeBatchRequest
 from alluse.services.enhanced_agent.guarding import guard_of
-from alluse.services.enhanced_agent.turn import Said, Turn
+from alluse.services.enhanced_agent.turn import Said, State, Turn
 
 
 async def analyse(turn: Turn, symbols: Sequence[str]) -> tuple[dict[str, MarketAnalysis], dict[str, str]]:
@@ -38,8 +39,12 @@ async def analyse(turn: Turn, symbols: Sequence[str]) -> tuple[dict[str, MarketA
 
 
 async def _analysis(turn: Turn, symbol: str) -> MarketAnalysis | None:
+    return await turn.context.state.analyses.join(symbol, lambda: _asked(turn.context, symbol))
+
+
+async def _asked(context: Context[State], symbol: str) -> MarketAnalysis | None:
     try:
-        return await turn.context.peers.post(
+        return await context.peers.post(
             "market-analyzer", "/v1/analyze", AnalyzeRequest(symbol=symbol), MarketAnalysis, safe=True
         )
     except PeerRefusedError as error:

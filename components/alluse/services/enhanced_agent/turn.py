@@ -10,9 +10,11 @@ from alluse.domain.decisions import Decision, Perception
 from alluse.runtime.context import Context
 from alluse.schemas.agent import ChatRequest, TradingGate
 from alluse.schemas.intent import DetectContext
+from alluse.schemas.market import MarketAnalysis
 from alluse.schemas.memory import ContextAnswer, PreferencesPatch, WeekRequest
 from alluse.schemas.protocol import Protocol
 from alluse.services.enhanced_agent.gating import Gatekeeper
+from alluse.services.enhanced_agent.together import Together
 from alluse.services.parameters import Parameters
 
 MEMORY: Final = "memory-manager"
@@ -48,6 +50,8 @@ class State:
     started: datetime
     gate: Gatekeeper
     hints: Hints = field(default_factory=Hints)
+    #: Analyses that are being asked for, by symbol.
+    analyses: Together[MarketAnalysis | None] = field(default_factory=Together)
     interactions: int = 0
 
 
