@@ -305,6 +305,6 @@ async def test_health_tells_of_the_store(memory: Component) -> None:
     assert await store() == ("healthy", "a write takes 1.0 ms"), "one slow write is no slow store"
     for _ in range(10):
         memory.state.probes.add(5.0)
-    assert await store() == ("degraded", "a write takes 5000 ms, more than 20")
+    assert await store() == ("degraded", "a write takes 5000 ms, more than 250")
     memory.state.probed_at -= 31
     assert (await store())[0] == "unhealthy"

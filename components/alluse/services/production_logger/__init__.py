@@ -43,7 +43,7 @@ MAX_BATCHES: Final = 8
 BURST_AT: Final = 20
 WRITE_PROBE_S: Final = 5.0
 #: What half of the trial writes of a minute may take, of at least `ENOUGH_WRITES`.
-WRITE_LIMIT_S: Final = 0.05
+WRITE_LIMIT_S: Final = 0.25
 ENOUGH_WRITES: Final = 3
 OWN_FLUSH_S: Final = 0.5
 OWN_QUEUE: Final = 10_000
