@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tools import testenv
@@ -28,6 +28,8 @@ from kube import Kube, Object, condition
 
 SYSTEM = "all-use"
 READY_SECONDS = 300
+#: How long a system must have been well to be quiet: who has just come back may still be missed by another.
+QUIET = timedelta(seconds=3)
 #: Faults by a signal from outside, which no code of the component can soften.
 SIGNALS = {
     "KILL": Fault("kill -9", "its process is killed", {}, 0, Cure.RESTART),
@@ -78,18 +80,19 @@ class Ground:
         return dict(found)
 
     def wait_quiet(self, seconds: float = 180) -> None:
-        """Until the system is Ready and everything Healthy."""
-        self._wait_states({"Healthy"}, seconds)
+        """Until the system is Ready and everything has been Healthy for some seconds."""
+        self._wait_states({"Healthy"}, seconds, QUIET)
 
     def wait_well(self, seconds: float = 180) -> None:
         """Until the system is Ready and everything works, if with something missing yet."""
-        self._wait_states({"Healthy", "Degraded"}, seconds)
+        self._wait_states({"Healthy", "Degraded"}, seconds, timedelta())
 
-    def _wait_states(self, states: set[str], seconds: float) -> None:
+    def _wait_states(self, states: set[str], seconds: float, lasting: timedelta) -> None:
         def reached() -> bool:
-            shown = self.picture()
-            there = {row.state for row in shown.rows.values()}
-            return shown.holds("Ready") and len(shown.rows) == len(COMPONENTS) and there <= states
+            shown, now = self.picture(), datetime.now(UTC)
+            there = [row for row in shown.rows.values() if row.state in states]
+            last = all(row.since is not None and now - row.since >= lasting for row in there)
+            return shown.holds("Ready") and len(there) == len(COMPONENTS) and last
 
         self.kube.wait(f"a system that is {' or '.join(sorted(states))}", reached, seconds, self.namespace)
 
