@@ -52,8 +52,8 @@ from alluse.services.parameters import PROTOCOL_CHECK
 
 BUDGET = "components.agent_core.response_timeout"
 PROBE_EVERY_S = 5.0
-#: What half of the writes of a minute may take: the slowest are those of a machine that is busy elsewhere, and
-#: a disk that syncs in tens of milliseconds is no illness. From here on answers come too late.
+#: What half of the writes of a minute may take: the slowest are those of a machine that is busy elsewhere;
+#: and a disk that syncs in tens of milliseconds is no illness. From here on answers come too late.
 PROBE_LIMIT_S = 0.25
 ENOUGH_PROBES = 3
 #: An age from which on the store does not write any more.
