@@ -26,6 +26,7 @@ from alluse.runtime.service import Migration
 from alluse.runtime.store import Store
 
 GIVE_UP_S: Final = 600.0
+GATHER_S: Final = 0.1
 FIRST_BACKOFF_S: Final = 1.0
 LAST_BACKOFF_S: Final = 60.0
 BATCH: Final = 50
@@ -215,6 +216,8 @@ class Outbox:
                 while await self._deliver_batch(consumer):
                     pass
                 backoff = FIRST_BACKOFF_S
+                # The first event leaves at once; those of a burst behind it leave together.
+                await asyncio.sleep(GATHER_S)
                 await wake.wait()
             except PeerError as error:
                 self._log.debug("event delivery failed", peer=consumer, error=str(error), retry_s=backoff)
@@ -223,7 +226,7 @@ class Outbox:
                 backoff = min(backoff * 2, LAST_BACKOFF_S)
 
     async def _deliver_batch(self, consumer: str) -> bool:
-        """Deliver the oldest rows; False when there are none. Raises PeerError when a retry is due."""
+        """Deliver the oldest rows; True when there may be more. Raises PeerError when a retry is due."""
         rows = await self._store.read(
             lambda db: db.execute(
                 "SELECT seq, body FROM runtime_outbox WHERE consumer = ? ORDER BY seq LIMIT ?",
@@ -236,9 +239,9 @@ class Outbox:
             await self._post(consumer, [row["body"] for row in rows])
         except PeerRefusedError as error:
             await self._deliver_singly(consumer, rows, error)
-            return True
-        await self._forget([row["seq"] for row in rows])
-        return True
+        else:
+            await self._forget([row["seq"] for row in rows])
+        return len(rows) == BATCH
 
     async def _deliver_singly(self, consumer: str, rows: list[Any], error: PeerRefusedError) -> None:
         """One of a refused batch is wrong: find it, so that the others arrive."""
