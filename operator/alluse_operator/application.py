@@ -275,6 +275,7 @@ class _Term:
         self._supervisor = Supervisor(
             mirror=self._mirror,
             wake=self._wake,
+            wake_soon=self._dispatcher.wake_soon,
             endpoint=client.endpoint,
             namespaces=settings.namespaces,
             identity=settings.identity,

@@ -45,9 +45,11 @@ class Pace:
     """Each system is looked at again after so long at the latest (less up to a fifth, to spread the load)."""
     backoff_initial: timedelta = timedelta(seconds=0.25)
     backoff_max: timedelta = timedelta(seconds=5)
+    soon: timedelta = timedelta(seconds=0.25)
+    """What may be late is looked at after so long, unless a pass begins before."""
     shortest: timedelta = timedelta(seconds=0.05)
     """A pass that asks for its successor gets it no sooner than this."""
-    spacing: timedelta = timedelta(seconds=0.04)
+    spacing: timedelta = timedelta(seconds=0.02)
     """From the beginning of one pass to that of the next, for each system that has something to do: a burst
     of events leads to few passes, and many systems at once to no more passes in all.
     """
@@ -70,6 +72,13 @@ class _Slot:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     running: bool = False
     task: asyncio.Task[None] | None = None
+    later: asyncio.TimerHandle | None = None
+    """Wakes it, unless a pass begins before: that one sees all there is."""
+
+    def forget_later(self) -> None:
+        if self.later is not None:
+            self.later.cancel()
+            self.later = None
 
 
 class Dispatcher:
@@ -100,6 +109,8 @@ class Dispatcher:
         """Cancel all work; what was under way is taken up by whoever leads next."""
         self._running = False
         tasks = [slot.task for slot in self._slots.values() if slot.task is not None]
+        for slot in self._slots.values():
+            slot.forget_later()
         self._slots.clear()
         for task in tasks:
             task.cancel()
@@ -119,6 +130,15 @@ class Dispatcher:
             slot.task = asyncio.create_task(self._work(key, slot), name=f"worker {key}")
             slot.task.add_done_callback(lambda task: self._ended(key, slot, task))
 
+    def wake_soon(self, key: Key) -> None:
+        """Something about this system has changed that can wait a moment for more of its kind."""
+        slot = self._slots.get(key)
+        if slot is None:
+            self.wake(key)
+        elif slot.later is None and not slot.woken.is_set():
+            soon = self._pace.soon.total_seconds()
+            slot.later = asyncio.get_running_loop().call_later(soon, self.wake, key)
+
     @property
     def running(self) -> bool:
         return self._running
@@ -132,6 +152,7 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         while True:
             slot.woken.clear()
+            slot.forget_later()
             self._metrics.queue.set(sum(1 for other in self._slots.values() if other.woken.is_set()))
             started = loop.time()
             slot.running = True
@@ -140,6 +161,7 @@ class Dispatcher:
             self._metrics.reconcile_seconds.observe(loop.time() - started)
             if after.gone:
                 if not slot.woken.is_set():
+                    slot.forget_later()
                     self._slots.pop(key, None)
                     return
                 continue

@@ -14,14 +14,22 @@ import kopf
 
 from alluse_operator.cluster.kinds import CHILDREN, EVENT, NODE, REFUSAL_FIELDS, SYSTEM, Kind, selector_of
 from alluse_operator.cluster.mirror import Key, Mirror
+from alluse_operator.core.urgency import is_urgent
 
 Login = Callable[[], Awaitable[kopf.AiohttpSession]]
 
 
 def build_registry(
-    mirror: Mirror, wake: Callable[[Key], None], login: Login, *, nodes: bool
+    mirror: Mirror,
+    wake: Callable[[Key], None],
+    wake_soon: Callable[[Key], None],
+    login: Login,
+    *,
+    nodes: bool,
 ) -> kopf.OperatorRegistry:
-    """Handlers that feed the mirror and wake whom it concerns; `nodes`: those of the cluster may be read."""
+    """Handlers that feed the mirror and wake whom it concerns, at once or soon; `nodes`: those of the
+    cluster may be read.
+    """
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -31,9 +39,12 @@ def build_registry(
     def watch(kind: Kind) -> None:
         @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"watch-{kind.plural}")
         async def seen(event: kopf.RawEvent, **_: Any) -> None:
-            key = mirror.watched(kind, dict(event["object"]), deleted=event["type"] == "DELETED")
+            obj: dict[str, Any] = dict(event["object"])
+            deleted = event["type"] == "DELETED"
+            before = mirror.known(kind, obj["metadata"]["uid"])
+            key = mirror.watched(kind, obj, deleted=deleted)
             if key is not None:
-                wake(key)
+                (wake if deleted or is_urgent(kind.name, before, obj) else wake_soon)(key)
 
     for kind in (SYSTEM, *CHILDREN):
         watch(kind)

@@ -38,6 +38,7 @@ class Supervisor:
         *,
         mirror: Mirror,
         wake: Callable[[Key], None],
+        wake_soon: Callable[[Key], None],
         endpoint: Callable[[], Awaitable[Endpoint]],
         namespaces: Sequence[str],
         identity: str,
@@ -46,7 +47,7 @@ class Supervisor:
         take_signals: Callable[[], None],
     ) -> None:
         self._mirror = mirror
-        self._registry = build_registry(mirror, wake, self._log_in, nodes=not namespaces)
+        self._registry = build_registry(mirror, wake, wake_soon, self._log_in, nodes=not namespaces)
         self._endpoint = endpoint
         self._sessions: list[aiohttp.ClientSession] = []
         self._stopping = False

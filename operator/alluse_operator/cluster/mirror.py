@@ -80,6 +80,10 @@ class Mirror:
     def child(self, key: Key, kind: str, name: str) -> Mapping[str, Any] | None:
         return self._children.get(key, {}).get(_Child(kind, name))
 
+    def known(self, kind: Kind, uid: str) -> Mapping[str, Any] | None:
+        """The object of this uid."""
+        return self._shelf(kind).objects.get(uid)
+
     def systems(self) -> Sequence[Key]:
         return tuple(self._systems)
 

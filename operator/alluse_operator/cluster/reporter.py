@@ -35,9 +35,13 @@ from alluse_operator.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-#: Shortest time between two writes of one status, unless its headline changes.
+#: Shortest time between two writes of one status, unless its headline changes: to validate a status costs the
+#: API server as much as a dozen small objects. Where one takes long they are made more seldom, lest many
+#: systems at once keep it from starting anything.
 GATHER_FOR = timedelta(seconds=1)
-
+GATHER_AT_MOST = timedelta(seconds=5)
+#: Of the time may go into writing one status.
+SHARE = 0.1
 
 #: Pauses after a write that failed: doubled each time, and never longer than the second.
 FAILED_FOR = timedelta(seconds=0.25)
@@ -146,6 +150,7 @@ class Reporter:
         report: Report,
         status: Mapping[str, Any],
     ) -> None:
+        began = _now()
         try:
             written = await self._write(key, resource, status)
         except Exception:
@@ -159,7 +164,7 @@ class Reporter:
         if self._memory.get(key) is not memory:
             return
         if written:
-            memory.failures, memory.not_before = 0, _now() + GATHER_FOR.total_seconds()
+            memory.failures, memory.not_before = 0, _now() + gather_for(_now() - began)
             self._tell(memory, resource, memory.telling)
             self._alert(key, memory, resource, report)
             if memory.outdated:
@@ -263,6 +268,11 @@ class Reporter:
             self._metrics.component_time_to_ready.labels(key.namespace, key.name, component).set(seconds)
         for component, action in facts.recoveries:
             self._metrics.recoveries.labels(key.namespace, key.name, component, action).inc()
+
+
+def gather_for(took: float) -> float:
+    """Seconds until the next write of a status whose last one took so many."""
+    return min(max(took / SHARE, GATHER_FOR.total_seconds()), GATHER_AT_MOST.total_seconds())
 
 
 def _headline(status: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -58,7 +58,7 @@ def test_a_burst_of_events_leads_to_few_passes_and_the_first_to_one_at_once() ->
             passes.append(now())
             return Next()
 
-        dispatcher = make(reconcile)
+        dispatcher = make(reconcile, spacing=timedelta(seconds=0.04))
         dispatcher.start([KEY])
         await asyncio.sleep(1)
         for _ in range(100):
@@ -263,5 +263,37 @@ def test_nothing_runs_before_the_start_or_after_the_stop() -> None:
         dispatcher.wake(KEY)
         await asyncio.sleep(100)
         assert passes == 1
+
+    virtual_time.run(scenario())
+
+
+def test_what_can_wait_is_looked_at_together_and_soon() -> None:
+    async def scenario() -> None:
+        passes: list[float] = []
+
+        async def reconcile(key: Key) -> Next:
+            passes.append(now())
+            return Next()
+
+        dispatcher = make(reconcile, soon=timedelta(seconds=0.25), resync=timedelta(hours=1))
+        dispatcher.start([KEY])
+        await asyncio.sleep(1)
+        for _ in range(5):
+            dispatcher.wake_soon(KEY)
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1)
+        assert passes == [0.0, 1.25]
+        dispatcher.wake_soon(KEY)
+        await asyncio.sleep(0.05)
+        dispatcher.wake(KEY)
+        await asyncio.sleep(1)
+        assert len(passes) == 3
+        dispatcher.wake_soon(OTHER)
+        await asyncio.sleep(0)
+        assert len(passes) == 4
+        dispatcher.wake_soon(KEY)
+        await dispatcher.stop()
+        await asyncio.sleep(1)
+        assert len(passes) == 4
 
     virtual_time.run(scenario())

@@ -16,7 +16,7 @@ from alluse_operator.api.spec import AlertSeverity
 from alluse_operator.api.status import AlertState, AlertStatus, ComponentState
 from alluse_operator.cluster.kinds import SYSTEM
 from alluse_operator.cluster.mirror import Key, Mirror
-from alluse_operator.cluster.reporter import Reporter
+from alluse_operator.cluster.reporter import Reporter, gather_for
 from alluse_operator.core.alerts import AlertName, Alerts, Notice, NoticeKind
 from alluse_operator.core.events import Event, EventReason
 from alluse_operator.core.report import Facts, Report
@@ -372,3 +372,8 @@ def test_a_sink_that_is_not_set_up_is_told_once() -> None:
         assert "pager, team" in event.note
 
     virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize(("took", "seconds"), [(0.0, 1.0), (0.03, 1.0), (0.3, 3.0), (2.0, 5.0)])
+def test_statuses_are_written_the_more_seldom_the_longer_one_takes(took: float, seconds: float) -> None:
+    assert gather_for(took) == pytest.approx(seconds)
