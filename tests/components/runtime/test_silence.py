@@ -205,6 +205,20 @@ def test_who_is_asked_is_told_the_time_that_is_left() -> None:
     virtual_time.run(scenario())
 
 
+def test_the_slower_we_are_the_longer_we_wait() -> None:
+    async def scenario() -> None:
+        asking = Asking()
+        asking.wire.silent.clear()
+        selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+        on_time = selector.select
+        selector.select = lambda timeout: on_time(timeout * 2)
+        assert await asking.requests(3, seconds=SILENT_S * 2.5) == [None] * 3
+        selector.select = on_time
+        assert None not in await asking.requests(3, seconds=SILENT_S * 2.5)
+
+    virtual_time.run(scenario())
+
+
 def test_time_in_which_we_did_not_listen_is_nobodys_silence() -> None:
     """A loop that stands still for long finds the answer that came meanwhile."""
 
