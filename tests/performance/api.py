@@ -50,6 +50,12 @@ class Api:
     async def delete(self, path: str) -> dict[str, Any]:
         return await self._call("DELETE", path)
 
+    async def cpu_seconds(self) -> float:
+        """What the server has used until now."""
+        async with self._session.get(f"{self._server}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return next(float(row.split()[1]) for row in lines if row.startswith("process_cpu_seconds_total "))
+
     async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         Api.requests += 1
         async with self._session.request(method, self._server + path, json=body) as answer:

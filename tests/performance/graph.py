@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from alluse.contract import COMPONENTS
+from alluse_operator.cluster.kinds import BY_NAME
+from alluse_operator.core.desired import Defaults, Identity
+from alluse_operator.core.resolve import resolve
+from alluse_operator.resources.build import build_all
+from performance.workloads import plainly
 
 IMAGE = "example/component:1"
 CONFIG = "config-manager"
@@ -37,6 +42,19 @@ def resource(name: str, namespace: str) -> dict[str, Any]:
         "kind": "AllUseSystem",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"profile": "Custom", "components": components},
+    }
+
+
+def rendered(namespace: str) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """By component, (collection path, object) of all that the operator makes for it, and as it makes it: with
+    probes, limits, rules and notes. The workload is the last.
+    """
+    system = resolve(
+        Identity(namespace, "s", "", 1), resource("s", namespace)["spec"], Defaults(IMAGE, "1.0.0")
+    )
+    return {
+        component: [(BY_NAME[obj["kind"]].path(namespace), plainly(obj, namespace)) for obj in objects.all]
+        for component, objects in build_all(system).items()
     }
 
 

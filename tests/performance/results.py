@@ -54,7 +54,7 @@ class Results:
 
 
 def describe(figure: Figure) -> str:
-    text = f"{figure.name:46} {figure.value:10.3f} {figure.unit:5}"
+    text = f"{figure.name:56} {figure.value:10.3f} {figure.unit:5}"
     if figure.beside is not None:
         text += f" beside {figure.beside:9.3f} ({figure.beside_what}): ratio {figure.ratio:.2f}"
     return f"{text}   aim {figure.aim}" if figure.aim else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from kube import Kube
@@ -21,10 +22,11 @@ SERVER_SIDE = (
 
 def plain(kube: Kube, system: str, namespace: str, target: str) -> list[dict[str, Any]]:
     """Copies of a system's objects for another namespace, without a sign of the operator's ownership."""
-    return [_plain(obj, target) for obj in kube.items(KINDS, namespace, f"alluse.io/system={system}")]
+    return [plainly(obj, target) for obj in kube.items(KINDS, namespace, f"alluse.io/system={system}")]
 
 
-def _plain(obj: dict[str, Any], namespace: str) -> dict[str, Any]:
+def plainly(obj: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+    """A copy of one object for a namespace, without a sign of the operator's ownership."""
     copy = json.loads(json.dumps(obj))
     copy.pop("status", None)
     metadata = copy["metadata"]
