@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
 
+from alluse.runtime.group_commit import GroupCommit
 from alluse.runtime.service import Migration
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Store:
         self._durable = durable
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._connection: sqlite3.Connection | None = None
+        self._writes = GroupCommit(self._thread, self._db)
 
     async def open(self, schemas: dict[str, Sequence[Migration]]) -> None:
         """Open or create the file and bring each owner's tables to their newest version.
@@ -45,8 +47,9 @@ class Store:
         await self._run(lambda: self._open(schemas))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in a transaction: committed when it returns, undone when it raises."""
-        return await self._run(lambda: self._transaction(work))
+        """Run `work` as a transaction: committed when this returns, undone when it raises."""
+        result: T = await self._writes.run(work)
+        return result
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which must not change anything."""
@@ -63,18 +66,6 @@ class Store:
         if self._connection is None:
             raise StoreError(f"{self.path} is not open")
         return self._connection
-
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        db = self._db()
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            result = work(db)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
-        return result
 
     def _open(self, schemas: dict[str, Sequence[Migration]]) -> None:
         if self._connection is not None:

@@ -1,10 +1,13 @@
 """The store: transactions, migrations, copies; and what a killed process leaves behind."""
 
+import asyncio
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +51,75 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="in the middle"):
         await store.write(half)
+    assert await names(store) == []
+    await store.write(lambda db: db.execute("INSERT INTO things VALUES ('b')"))
+    assert await names(store) == ["b"]
+    await store.close()
+
+
+async def held(store: Store, go: threading.Event) -> "asyncio.Task[bool]":
+    """A write that is under way until `go`: those that come meanwhile wait together."""
+    begun = threading.Event()
+
+    def work(db: sqlite3.Connection) -> bool:
+        begun.set()
+        return go.wait(10)
+
+    writing = asyncio.create_task(store.write(work))
+    assert await asyncio.to_thread(begun.wait, 10)
+    return writing
+
+
+async def test_writes_at_the_same_time_share_a_commit_and_fail_alone(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "s.db")
+    commits: list[str] = []
+    go = threading.Event()
+
+    def trace(db: sqlite3.Connection) -> None:
+        db.set_trace_callback(lambda said: commits.append(said) if said == "COMMIT" else None)
+
+    def insert(number: int) -> Callable[[sqlite3.Connection], int]:
+        def work(db: sqlite3.Connection) -> int:
+            db.execute("INSERT INTO things VALUES (?)", (f"{number:02}",))
+            if number % 3 == 0:
+                raise LookupError(number)
+            return number
+
+        return work
+
+    await store.read(trace)
+    first = await held(store, go)
+    together = [asyncio.create_task(store.write(insert(number))) for number in range(12)]
+    given_up = asyncio.create_task(store.write(insert(50)))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    assert await first
+    found = await asyncio.gather(*together, return_exceptions=True)
+    for number, result in enumerate(found):
+        assert isinstance(result, LookupError) if number % 3 == 0 else result == number
+    assert await names(store) == [f"{number:02}" for number in range(12) if number % 3]
+    assert len(commits) == 2
+    await store.close()
+
+
+async def test_when_the_commit_fails_nobody_is_told_of_success(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "s.db")
+    await store.write(
+        lambda db: db.execute(
+            "CREATE TABLE parts (thing TEXT REFERENCES things (name) DEFERRABLE INITIALLY DEFERRED) STRICT"
+        )
+    )
+    go = threading.Event()
+    first = await held(store, go)
+    good = asyncio.create_task(store.write(lambda db: db.execute("INSERT INTO things VALUES ('a')")))
+    bad = asyncio.create_task(store.write(lambda db: db.execute("INSERT INTO parts VALUES ('none')")))
+    await asyncio.sleep(0)
+    go.set()
+    await first
+    found = await asyncio.gather(good, bad, return_exceptions=True)
+    assert [type(each) for each in found] == [sqlite3.IntegrityError] * 2
     assert await names(store) == []
     await store.write(lambda db: db.execute("INSERT INTO things VALUES ('b')"))
     assert await names(store) == ["b"]
