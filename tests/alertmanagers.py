@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tools.cluster.controlplane import free_ports
+from tools.cluster.ports import free_ports
 
 READY_SECONDS = 30.0
 

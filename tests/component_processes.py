@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,14 +17,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from tools.cluster.ports import free_ports
+
 from alluse.contract import COMPONENTS
 
 _ROOT = Path(__file__).parents[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
@@ -144,7 +140,7 @@ class Cluster:
         self.directory = directory
         self.python = python
         self.variables = dict(variables or {})
-        self.ports = {name: free_port() for name in COMPONENTS}
+        self.ports = dict(zip(COMPONENTS, free_ports(len(COMPONENTS)), strict=True))
         self.running: dict[str, Process] = {}
 
     def start(self, name: str, **environ: str) -> Process:

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tools.cluster.controlplane import free_ports
+from tools.cluster.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 READY_SECONDS = 30.0

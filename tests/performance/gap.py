@@ -25,7 +25,7 @@ from pathlib import Path
 
 import aiohttp
 from tools import testenv
-from tools.cluster import controlplane
+from tools.cluster import controlplane, ports
 
 from performance.api import Api
 from performance.graph import edges, resource
@@ -185,7 +185,7 @@ class OperatorProcess:
     @classmethod
     @contextlib.asynccontextmanager
     async def running(cls, kubeconfig: str, log: Path) -> AsyncIterator[OperatorProcess]:
-        (port,) = controlplane.free_ports(1)
+        (port,) = ports.free_ports(1)
         with log.open("wb") as sink:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "alluse_operator", "--kubeconfig", kubeconfig,

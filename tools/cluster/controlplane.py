@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -22,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from tools.cluster.ports import free_ports
 from tools.cluster.steps import StepError, tail
 
 BARE_BINARIES = ("etcd", "kube-apiserver", "kubectl")
@@ -34,18 +34,6 @@ _PR_SET_PDEATHSIG = 1
 _GENEROUS = ("--kube-api-qps=200", "--kube-api-burst=400")
 #: For Go: a plane lives for minutes, and collecting garbage is two fifths of what the API server computes.
 _THRIFTY = {"GOGC": "400"}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def kubeconfig_text(server: str, ca_file: Path, token: str) -> str:
