@@ -14,7 +14,7 @@ from apiserver import ApiServer, Object, system
 Found = TypeVar("Found")
 
 SELECTOR = f"{names.SYSTEM_LABEL}={{system}}"
-LOOK_AGAIN_SECONDS = 0.05
+LOOK_AGAIN_SECONDS = 0.1
 
 
 class Watcher:
