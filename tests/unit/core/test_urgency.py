@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alluse_operator.api.names import COMPONENT_LABEL
 from alluse_operator.core.urgency import is_urgent
 
 
@@ -51,4 +52,24 @@ GONE = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
     ],
 )
 def test_urgency(case: str, kind: str, before: Any, after: Any, urgent: bool) -> None:
-    assert is_urgent(kind, before, after) is urgent, case
+    assert is_urgent(kind, before, after, []) is urgent, case
+
+
+@pytest.mark.parametrize(
+    ("case", "component", "ready", "urgent"),
+    [
+        ("its pod is ready already: the gate opens now", "a", True, True),
+        ("its pod is not ready yet: the pod will tell", "a", False, False),
+        ("the pod of another component is ready", "b", True, False),
+    ],
+)
+def test_a_controller_that_is_later_than_the_pod(
+    case: str, component: str, ready: bool, urgent: bool
+) -> None:
+    made = workload(1, 0, labels={COMPONENT_LABEL: "a"})
+    seen = workload(1, 1, labels={COMPONENT_LABEL: "a"})
+    beside = [
+        {"kind": "Pod", **pod(ready=ready, labels={COMPONENT_LABEL: component})},
+        {"kind": "Service", **made},
+    ]
+    assert is_urgent("Deployment", made, seen, beside) is urgent, case
