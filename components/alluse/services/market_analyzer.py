@@ -23,7 +23,7 @@ from alluse.runtime.cache import Cache
 from alluse.runtime.configuration import Config
 from alluse.runtime.context import Context
 from alluse.runtime.errors import CheckFailedError
-from alluse.runtime.service import Call, Check, Endpoint, Service
+from alluse.runtime.service import Call, Check, Endpoint, Reply, Service
 from alluse.schemas.chain import ChainAnswer, ChainRequest, ExpiriesAnswer, ExpiriesRequest, Expiry
 from alluse.schemas.common import Condition, Day
 from alluse.schemas.market import (
@@ -47,6 +47,7 @@ from alluse.services.parameters import PROTOCOL_CHECK, Parameters
 
 BUDGET = "components.trading_engine.analysis_timeout"
 KEY_CACHE = "components.trading_engine.cache_enabled"
+JSON = "application/json"
 KEY_AS_OF = "market_data.as_of"
 LAST = "last"
 #: Analyses are of use for a quarter of an hour, whatever the general time to live.
@@ -60,7 +61,8 @@ class State:
 
     parameters: Parameters
     data: MarketData
-    cache: Cache[Hashable, MarketAnalysis]
+    #: Analyses as they are sent: a fraction of the memory, and not written anew for each who asks.
+    cache: Cache[Hashable, bytes]
     conditions: dict[str, tuple[date, Condition]] = field(default_factory=dict)
 
 
@@ -70,15 +72,15 @@ async def open_state(context: Context[State]) -> State:
     return State(Parameters(context.config), data, context.cache("analysis", CACHE_LIMIT_S))
 
 
-async def analyze_symbol(call: Call[State], request: AnalyzeRequest) -> MarketAnalysis:
+async def analyze_symbol(call: Call[State], request: AnalyzeRequest) -> Reply:
     shipped = request.bars is None and request.historical_prices is None
     body = None if shipped else hashlib.sha256(call.body).digest()
-    return await _analysis(call.context, request, body)
+    return Reply(await _written(call.context, request, body), headers={"content-type": JSON})
 
 
 async def summarize_symbols(call: Call[State], request: SummaryRequest) -> MarketSummary:
     analyses = [
-        await _analysis(call.context, AnalyzeRequest(symbol=symbol, as_of=request.as_of), None)
+        await _analysis(call.context, AnalyzeRequest(symbol=symbol, as_of=request.as_of))
         for symbol in dict.fromkeys(request.symbols)
     ]
     days = [analysis.as_of for analysis in analyses if analysis.as_of is not None]
@@ -113,7 +115,7 @@ async def name_week(call: Call[State], request: WeekRequest) -> WeekAnswer:
 
 async def chain_of(call: Call[State], request: ChainRequest) -> ChainAnswer:
     question = AnalyzeRequest(symbol=request.symbol, as_of=request.as_of)
-    analysis = await _analysis(call.context, question, None)
+    analysis = await _analysis(call.context, question)
     return answer_chain(request, analysis)
 
 
@@ -127,8 +129,14 @@ async def expiries_after(call: Call[State], request: ExpiriesRequest) -> Expirie
     return ExpiriesAnswer(as_of=day, expiries=expiries)
 
 
-async def _analysis(context: Context[State], request: AnalyzeRequest, body: bytes | None) -> MarketAnalysis:
-    """One analysis, from the cache when the same was asked before; `body` identifies bars of the caller."""
+async def _analysis(context: Context[State], request: AnalyzeRequest) -> MarketAnalysis:
+    """One analysis of the shipped data."""
+    return MarketAnalysis.model_validate_json(await _written(context, request, None))
+
+
+async def _written(context: Context[State], request: AnalyzeRequest, body: bytes | None) -> bytes:
+    """One analysis as JSON, from the cache when the same was asked before; `body` identifies bars of the
+    caller."""
     state, until = context.state, _until(request.as_of, context.config)
     protocol = state.parameters.protocol
     history = tuple(request.iv_history or ())
@@ -146,11 +154,12 @@ async def _analysis(context: Context[State], request: AnalyzeRequest, body: byte
     if found is not None:
         return found
     analysis = answer_analysis(request, until, state.data, protocol)
+    written = analysis.model_dump_json(by_alias=True).encode()
     if cached:
-        state.cache.put(key, analysis)
+        state.cache.put(key, written)
     if analysis.quality is Quality.OK:
         await _tell(context, analysis)
-    return analysis
+    return written
 
 
 def _until(requested: date | None, config: Config) -> date | None:
