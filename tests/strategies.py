@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -98,36 +99,57 @@ def attempts_at(times: st.SearchStrategy[datetime]) -> st.SearchStrategy[Attempt
     )
 
 
+# Made once: a strategy that is made for each draw costs more than what it draws.
+_one_in_four, _one_in_five, _one_in_six = st.integers(0, 3), st.integers(0, 4), st.integers(0, 5)
+_criticalities = st.sampled_from(Criticality)
+_replicas = st.sampled_from((1, 1, 2))
+_versions = st.sampled_from("12")
+_start_deadlines = st.integers(10, 40)
+_healthy_for = st.sampled_from((0, 0, 3))
+_max_parallel = st.sampled_from((1, 2, 16))
+_orders = st.sampled_from((TeardownOrder.REVERSE, TeardownOrder.REVERSE, TeardownOrder.PARALLEL))
+_teardown_deadlines = st.integers(10, 30)
+_on_deadline = st.sampled_from(OnDeadline)
+
+
+@cache
+def _some_of(names: tuple[str, ...]) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(names), unique=True, max_size=3)
+
+
 @st.composite
 def components(draw: Any, name: str, before: dict[str, Component]) -> Component:
     """A component that depends on some of those before it."""
-    targets = draw(st.lists(st.sampled_from(sorted(before)), unique=True, max_size=3)) if before else []
-    job = draw(st.integers(0, 5)) == 0
+    targets = draw(_some_of(tuple(sorted(before)))) if before else []
+    job = draw(_one_in_six) == 0
     return make_component(
         name,
         kind=ComponentType.JOB if job else ComponentType.SERVICE,
-        criticality=draw(st.sampled_from(Criticality)),
-        dependencies=tuple(draw(dependencies(before[target])) for target in targets),
-        replicas=1 if job else draw(st.sampled_from((1, 1, 2))),
-        storage=Storage("64Mi") if not job and draw(st.integers(0, 4)) == 0 else None,
-        image=f"alluse/components:{draw(st.sampled_from('12'))}",
-        start_deadline=timedelta(seconds=draw(st.integers(10, 40))),
+        criticality=draw(_criticalities),
+        dependencies=tuple(
+            draw(dependencies(target, before[target].kind is ComponentType.JOB)) for target in targets
+        ),
+        replicas=1 if job else draw(_replicas),
+        storage=Storage("64Mi") if not job and draw(_one_in_five) == 0 else None,
+        image=f"alluse/components:{draw(_versions)}",
+        start_deadline=timedelta(seconds=draw(_start_deadlines)),
         health=Health(
             path="/health",
             period=timedelta(seconds=1),
             unhealthy_after=3,
-            healthy_for=timedelta(seconds=draw(st.sampled_from((0, 0, 3)))),
+            healthy_for=timedelta(seconds=draw(_healthy_for)),
         ),
     )
 
 
-def dependencies(target: Component) -> st.SearchStrategy[Dependency]:
+@cache
+def dependencies(target: str, job: bool) -> st.SearchStrategy[Dependency]:
     conditions = (
         (DependencyCondition.COMPLETED, DependencyCondition.STARTED)
-        if target.kind is ComponentType.JOB
+        if job
         else (DependencyCondition.HEALTHY, DependencyCondition.HEALTHY, DependencyCondition.STARTED)
     )
-    names, found = st.just(target.name), st.sampled_from(conditions)
+    names, found = st.just(target), st.sampled_from(conditions)
     grace = seconds(0, 10)
     required = st.builds(
         Dependency, names, found, st.just(Requirement.REQUIRED), st.sampled_from(_ON_UNHEALTHY), grace
@@ -138,20 +160,18 @@ def dependencies(target: Component) -> st.SearchStrategy[Dependency]:
 @st.composite
 def systems(draw: Any, generation: int = 1) -> System:
     """A system of one to five components; dependencies lead to earlier names, so there is no cycle."""
-    names = [name for name in NAMES if draw(st.integers(0, 3))] or [NAMES[0]]
+    names = [name for name in NAMES if draw(_one_in_four)] or [NAMES[0]]
     found: dict[str, Component] = {}
     for name in names[:5]:
         found[name] = draw(components(name, found))
     return make_system(
         *found.values(),
         identity=Identity("shop", "shop", "00000000-0000-4000-8000-000000000001", generation),
-        startup=Startup(max_parallel=draw(st.sampled_from((1, 2, 16))), deadline=timedelta(seconds=120)),
+        startup=Startup(max_parallel=draw(_max_parallel), deadline=timedelta(seconds=120)),
         recovery=draw(policies),
         teardown=TeardownPolicy(
-            order=draw(
-                st.sampled_from((TeardownOrder.REVERSE, TeardownOrder.REVERSE, TeardownOrder.PARALLEL))
-            ),
-            deadline=timedelta(seconds=draw(st.integers(10, 30))),
-            on_deadline=draw(st.sampled_from(OnDeadline)),
+            order=draw(_orders),
+            deadline=timedelta(seconds=draw(_teardown_deadlines)),
+            on_deadline=draw(_on_deadline),
         ),
     )
