@@ -21,7 +21,7 @@ def by_definition(needs: list[int], sick: int) -> list[int]:
     roots = sum(1 << i for i, below in enumerate(needs) if sick >> i & 1 and not below & sick)
     found = []
     for i in range(len(needs)):
-        reached, before = sick & (1 << i), -1
+        reached, before = sick & (1 << i), 0
         while reached != before:
             before = reached
             for j, below in enumerate(needs):
