@@ -44,9 +44,8 @@ def build_registry(
             before = mirror.known(kind, obj["metadata"]["uid"])
             key = mirror.watched(kind, obj, deleted=deleted)
             if key is not None:
-                (wake if deleted or is_urgent(kind.name, before, obj, mirror.children(key)) else wake_soon)(
-                    key
-                )
+                urgent = deleted or is_urgent(kind.name, before, obj, mirror.children(key))
+                (wake if urgent else wake_soon)(key)
 
     for kind in (SYSTEM, *CHILDREN):
         watch(kind)
