@@ -1,5 +1,6 @@
 """health-monitor: what it believes, when it changes its mind, and whom it tells."""
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from alluse.runtime.http_server import HttpRequest
 from alluse.schemas.health import ComponentStatus, OverallStatus
 from alluse.services import health_monitor
 from alluse.services.health_monitor.ledger import HISTORY, MISSES, Look, Record, overall, system_health
+from alluse.services.health_monitor.monitor import Monitor
 from inprocess import Component, System, component, until
 
 S = ComponentStatus
@@ -236,6 +238,27 @@ async def test_a_component_that_was_still_opening_is_not_ill_for_a_whole_round(
         analyzer.status = Health.HEALTHY
         await until(lambda: it.state.records["market-analyzer"].status is S.HEALTHY, "it is well")
         await until(lambda: it.state.records["position-sizer"].status is S.UNREACHABLE, "the other is gone")
+
+
+async def test_what_a_look_found_does_not_wait_for_the_others(
+    tmp_path: Path, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be put down after what a later look has found."""
+    others = asyncio.Event()
+
+    async def found(_: Monitor, name: str) -> Look:
+        if name != "position-sizer":
+            await others.wait()
+        return WELL
+
+    async with component(replace(SERVICE, tasks=()), tmp_path, system=system) as it:
+        monkeypatch.setattr(Monitor, "_report", found)
+        sweep = asyncio.create_task(it.state.sweep())
+        await until(lambda: it.state.records["position-sizer"].status is S.HEALTHY, "it is put down")
+        assert it.state.records["market-analyzer"].status is S.UNKNOWN
+        others.set()
+        await sweep
+        assert it.state.records["market-analyzer"].status is S.HEALTHY
 
 
 async def test_what_the_collector_missed_is_looked_at_at_once(tmp_path: Path, system: System) -> None:

@@ -82,10 +82,13 @@ class Monitor:
             self.records[check.name] = Record(check.name, check.critical)
 
     async def _look_all(self, names: list[str], look: Callable[[str], Awaitable[Look]]) -> None:
-        looks = await asyncio.gather(*(look(name) for name in names))
-        for name, found in zip(names, looks, strict=True):
+        async def one(name: str) -> None:
+            found = await look(name)
+            # At once: put down later, it might take back what a newer look has found meanwhile.
             if (transition := self.records[name].take(found)) is not None:
                 await self._announce(transition)
+
+        await asyncio.gather(*(one(name) for name in names))
         await self._announce_overall()
 
     async def _live(self, name: str) -> Look:
