@@ -87,6 +87,15 @@ def test_every_change_is_told_once_and_none_else(looks: list[Look]) -> None:
     assert len(record.history) == min(len(looks), HISTORY)
 
 
+def test_what_is_wrong_is_told_until_somebody_knows_better() -> None:
+    record = Record("x", critical=True)
+    told = []
+    for item in (WELL, ILL, LIVE, WELL, DEAD, LIVE, HALF, LIVE):
+        record.take(item)
+        told.append(record.health().error)
+    assert told == [None, "why", "why", None, "why", None, "why", "why"]
+
+
 @given(st.lists(all_looks, max_size=20))
 def test_a_good_report_always_takes_everything_back(looks: list[Look]) -> None:
     record = Record("x", critical=True)

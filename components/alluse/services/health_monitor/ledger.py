@@ -55,6 +55,8 @@ class Record:
     #: Its last own report was bad: being alive does not take that back.
     said_unhealthy: bool = False
     latest: Look | None = None
+    #: What was wrong at the last look that could tell: being alive does not say what a report would.
+    problem: str | None = None
     history: deque[Look] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
     def take(self, look: Look) -> Transition | None:
@@ -62,6 +64,8 @@ class Record:
         self.latest = look
         self.history.append(look)
         was = self.status
+        if look.status.failing or not look.partial:
+            self.problem = look.error
         if look.status.failing:
             self.failures += 1
             if look.status is ComponentStatus.UNHEALTHY and not look.partial:
@@ -88,7 +92,7 @@ class Record:
             consecutive_failures=self.failures,
             last_check=latest.at if latest else None,
             duration_ms=latest.duration_ms if latest else 0.0,
-            error=latest.error if latest else None,
+            error=self.problem if self.status is not ComponentStatus.HEALTHY or self.failures else None,
         )
 
     def entries(self, count: int) -> list[HistoryEntry]:
