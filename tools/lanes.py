@@ -168,7 +168,7 @@ class Run:
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=functools.partial(_step_back, stage.nice) if stage.nice else None,
+            preexec_fn=functools.partial(_step_back, stage.nice),
         )
         return _Running(stage, process, output, file, self._clock())
 
@@ -213,9 +213,10 @@ def _step_back(nice: int) -> None:
     Linux may share the processor among sessions first (`sched_autogroup_enabled`) and heeds the priority of a
     process within its session only; then the session steps back.
     """
-    os.nice(nice)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(os.nice(0)), encoding="ascii")
+    reached = os.nice(nice)
+    if reached > 0:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(reached), encoding="ascii")
 
 
 def verdict(result: Result) -> str:

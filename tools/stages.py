@@ -38,13 +38,9 @@ CHECK = (
         nice=COMPUTES,
     ),
     Stage("generated", ("-m", "tools.generate", "--check"), lane="compute", nice=COMPUTES),
-    Stage("property", (*PYTEST, "tests/property"), lane="compute", environment=SMALL, nice=COMPUTES),
-    Stage(
-        "unit",
-        (*PYTEST, "-n", "auto", "tests/unit", "tests/components", "tests/golden"),
-        environment=SMALL,
-        nice=ANSWERS,
-    ),
+    Stage("unit", (*PYTEST, "tests/unit", "tests/golden"), lane="compute", environment=SMALL, nice=COMPUTES),
+    Stage("property", (*PYTEST, "tests/property"), environment=SMALL, nice=COMPUTES),
+    Stage("components", (*PYTEST, "-n", "2", "tests/components"), environment=SMALL, nice=ANSWERS),
 )
 
 TEST = (
