@@ -8,7 +8,7 @@ _COMMON = {
     "deadline": None,
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
     "print_blob": True,
-    # Where a failure is the aim (tests/property/planted_bugs.py) nobody reads the smallest example.
+    # Where a failure is the aim (tests/planted/planted_bugs.py) nobody reads the smallest example.
     "phases": (Phase.explicit, Phase.generate) if "PLANTED_BUG" in os.environ else tuple(Phase),
 }
 settings.register_profile("check", max_examples=40, derandomize=True, database=None, **_COMMON)

@@ -60,7 +60,8 @@ TEST = (
     Stage("oracles", ("-m", "tools.oracles"), lane="compute", nice=COMPUTES),
     Stage("marketdata", ("-m", "tools.marketdata", "check"), lane="compute", nice=COMPUTES),
     Stage("language", ("-m", "tools.language", "--check", "--retrain"), lane="compute", nice=COMPUTES),
-    Stage("planted bugs", ("tests/property/planted_bugs.py", "--jobs", "1"), lane="compute", nice=COMPUTES),
+    Stage("planting", (*PYTEST, "tests/planted"), lane="compute", nice=COMPUTES),
+    Stage("planted bugs", ("tests/planted/planted_bugs.py", "--jobs", "1"), lane="compute", nice=COMPUTES),
 )
 
 

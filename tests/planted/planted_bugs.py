@@ -1,6 +1,6 @@
 """Proof that the tests bite: each of these bugs is planted, one at a time, and a named test must fail.
 
-`python tests/property/planted_bugs.py [--only WORD] [--jobs N]` prints one line a bug and fails if one survives,
+`python tests/planted/planted_bugs.py [--only WORD] [--jobs N]` prints one line a bug and fails if one survives,
 or if a bug no longer fits the source (then the source has changed: plant it again).
 """
 
