@@ -66,7 +66,7 @@ def told() -> list[tuple[str, bool, str]]:
         [sys.executable, "-c", PLANT, json.dumps([asdict(row) for row in ROWS])],
         env={
             **os.environ,
-            "PYTHONPATH": f"{ROOT / 'tests/property'}:{ROOT / 'operator'}:{ROOT / 'components'}",
+            "PYTHONPATH": f"{ROOT / 'tests/planted'}:{ROOT / 'operator'}:{ROOT / 'components'}",
         },
         capture_output=True,
         text=True,
