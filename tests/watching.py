@@ -15,6 +15,8 @@ Found = TypeVar("Found")
 
 SELECTOR = f"{names.SYSTEM_LABEL}={{system}}"
 LOOK_AGAIN_SECONDS = 0.1
+#: Only for what never comes: how long things take is measured elsewhere, on a machine that does nothing else.
+PATIENCE_SECONDS = 90.0
 
 
 class Watcher:
@@ -96,7 +98,7 @@ class Watcher:
 
     # -- waiting -----------------------------------------------------------------------------------------------
 
-    def until(self, seen: Callable[[], Found], what: str, seconds: float = 20.0) -> Found:
+    def until(self, seen: Callable[[], Found], what: str, seconds: float = PATIENCE_SECONDS) -> Found:
         """The first true answer; when none comes, a picture of what there is."""
         deadline = time.monotonic() + seconds
         while not (found := seen()):
@@ -104,10 +106,10 @@ class Watcher:
             time.sleep(LOOK_AGAIN_SECONDS)
         return found
 
-    def until_ready(self, seconds: float = 30.0) -> None:
+    def until_ready(self, seconds: float = PATIENCE_SECONDS) -> None:
         self.until(self.ready, f"{self.namespace}/{self.name} is ready", seconds)
 
-    def until_gone(self, seconds: float = 30.0) -> None:
+    def until_gone(self, seconds: float = PATIENCE_SECONDS) -> None:
         self.until(
             lambda: self.get() is None and not self.refs(), "the system and all it had are gone", seconds
         )

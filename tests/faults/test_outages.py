@@ -56,7 +56,7 @@ def test_all_writes_fail_for_a_while(proxy: FaultProxy, watcher: Watcher, tmp_pa
     )
     with Lives(proxy, tmp_path) as lives:
         watcher.create(specs.chain("first", "second", "third"))
-        watcher.until_ready(seconds=8 + 15)
+        watcher.until_ready()
         assert lives.count == 1
     made_once(proxy)
 
@@ -65,7 +65,7 @@ def test_a_slow_api_server(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) 
     proxy.decide = lambda r: None if r.watch else Delay(0.5)
     with Lives(proxy, tmp_path) as lives:
         watcher.create(specs.chain("first", "second", "third"))
-        watcher.until_ready(seconds=60)
+        watcher.until_ready()
         assert lives.count == 1
     made_once(proxy)
 
@@ -73,9 +73,9 @@ def test_a_slow_api_server(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) 
 def test_watches_that_break_every_half_second(proxy: FaultProxy, watcher: Watcher, tmp_path: Path) -> None:
     with Lives(proxy, tmp_path), every(0.5, proxy.cut_watches):
         watcher.create(specs.chain("first", "second", "third"))
-        watcher.until_ready(seconds=40)
+        watcher.until_ready()
         watcher.delete()
-        watcher.until_gone(seconds=60)
+        watcher.until_gone()
     made_once(proxy)
 
 
@@ -90,7 +90,7 @@ def test_streams_that_begin_with_an_error(proxy: FaultProxy, watcher: Watcher, t
     proxy.decide = fault
     with Lives(proxy, tmp_path) as lives:
         watcher.create(specs.chain("first", "second"))
-        watcher.until_ready(seconds=60)
+        watcher.until_ready()
         assert lives.count == 1
     made_once(proxy)
 
@@ -101,7 +101,7 @@ def test_streams_from_which_nothing_comes(proxy: FaultProxy, watcher: Watcher, t
     proxy.decide = lambda r: Stall() if r.watch and time.monotonic() < first + 5 else None
     with Lives(proxy, tmp_path) as lives:
         watcher.create(specs.chain("first", "second", "third"))
-        watcher.until_ready(seconds=75)
+        watcher.until_ready()
         assert lives.count == 1
         watcher.until(lambda: reopened(proxy), "the watches are opened anew")
     made_once(proxy)
@@ -115,7 +115,7 @@ def test_watches_that_stall_at_rest(proxy: FaultProxy, watcher: Watcher, tmp_pat
         watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "it is told")
         proxy.hold_watches()
         watcher.delete(SERVICE, "demo-first")
-        watcher.until(lambda: watcher.get(SERVICE, "demo-first"), "the Service is there again", seconds=15)
+        watcher.until(lambda: watcher.get(SERVICE, "demo-first"), "the Service is there again")
         watcher.until(lambda: reopened(proxy), "the watches are opened anew")
         assert lives.count == 1
     made_once(proxy, f"{watcher.namespace}/services/demo-first")
@@ -131,7 +131,7 @@ def test_a_start_of_sixteen_components_takes_few_requests(
     ]
     with Lives(proxy, tmp_path):
         watcher.create(specs.custom(*components, config={"system.name": "demo"}))
-        watcher.until_ready(seconds=90)
+        watcher.until_ready()
         watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "it is told")
     requests = [r for r in proxy.seen if r.write]
     kinds = collections.Counter(f"{r.method} {r.path.split('/')[-2]}" for r in requests)

@@ -57,7 +57,7 @@ def test_killed_in_mid_start_the_next_one_goes_on(proxy: FaultProxy, watcher: Wa
     watcher.until(lambda: watcher.workload(DEPLOYMENT, "first"), "it has begun")
     first.kill()
     start()
-    watcher.until_ready(seconds=60)
+    watcher.until_ready()
     made_once(proxy)
 
 
@@ -162,12 +162,12 @@ def test_an_api_server_that_is_away(own_plane: ControlPlane, tmp_path: Path) -> 
         watcher.until_ready()
         pods = {pod["metadata"]["uid"] for pod in watcher.list(POD)}
         own_plane.stop_process("kube-apiserver", kill=True)
-        watcher.until(lambda: operator.get("/readyz")[0] == 503, "it says that it is not ready", seconds=30)
+        watcher.until(lambda: operator.get("/readyz")[0] == 503, "it says that it is not ready")
         assert operator.get("/livez")[0] == 200
         own_plane.start_process("kube-apiserver")
         own_plane.wait_ready()
         watcher.delete(SERVICE, "demo-first")
-        watcher.until(lambda: watcher.get(SERVICE, "demo-first"), "the Service is there again", seconds=20)
+        watcher.until(lambda: watcher.get(SERVICE, "demo-first"), "the Service is there again")
         watcher.until_ready()
         assert pods == {pod["metadata"]["uid"] for pod in watcher.list(POD)}
         assert operator.running

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,13 @@ def test_a_step_is_made_once(
                 return False
             return len(evicted(proxy)) >= evictions
 
-        watcher.until(done, f"{action} is done", seconds=45)
+        watcher.until(done, f"{action} is done")
         row = watcher.until(
             lambda: (row := watcher.component("second")).get("lastAction") and row, "the status tells"
         )
         assert row["lastAction"]["type"] == action
         if when.startswith("killed"):
-            watcher.until(lambda: lives.count >= 3, "it was killed again and again", seconds=45)
+            watcher.until(lambda: lives.count >= 3, "it was killed again and again")
         proxy.decide = lambda request: None
         if action != "RestartDependents":
             watcher.until_ready()
@@ -164,7 +165,7 @@ def test_a_way_back_is_kept_and_gone_once(
         proxy.one_at_a_time = True
         spec["components"][1]["env"] = [{"name": "GREETING", "value": "broken"}]
         watcher.edit({"spec": spec})
-        watcher.until_ready(seconds=60)
+        watcher.until_ready()
         kept = watcher.list(CONTROLLER_REVISION)
         assert [obj["metadata"]["annotations"][names.REVISION_ANNOTATION] for obj in kept] == [
             good["metadata"]["annotations"][names.REVISION_ANNOTATION]
@@ -181,7 +182,7 @@ def test_a_way_back_is_kept_and_gone_once(
                 == good["metadata"]["annotations"][names.REVISION_ANNOTATION]
             )
 
-        watcher.until(back, "it has gone back", seconds=45)
+        watcher.until(back, "it has gone back")
         proxy.decide = lambda request: None
         watcher.until(lambda: watcher.component("second").get("reason") == "RolledBack", "the status tells")
         live = watcher.workload(DEPLOYMENT, "second") or {}
@@ -190,10 +191,10 @@ def test_a_way_back_is_kept_and_gone_once(
         del spec["components"][1]["env"]
         spec["components"][1]["env"] = [{"name": "GREETING", "value": "mended"}]
         watcher.edit({"spec": spec})
-        watcher.until_ready(seconds=60)
+        watcher.until_ready()
         assert len(watcher.list(CONTROLLER_REVISION)) <= 2
         watcher.delete()
-        watcher.until_gone(seconds=60)
+        watcher.until_gone()
 
 
 def test_an_eviction_that_is_refused_for_a_while_is_made_later_and_recorded_once(
@@ -206,7 +207,32 @@ def test_an_eviction_that_is_refused_for_a_while_is_made_later_and_recorded_once
         proxy.reset()
         proxy.decide = lambda r: next(refusals, None) if r.path.endswith("/eviction") else None
         sick = sicken(watcher, "second")
-        watcher.until(lambda: sick not in pods_of(watcher, "second"), "it is restarted", seconds=60)
+        watcher.until(lambda: sick not in pods_of(watcher, "second"), "it is restarted")
         watcher.until_ready()
         assert len(attempts(watcher, "second")) == 1
         assert len(evicted(proxy)) == 1
+
+
+def test_a_person_who_says_retry_is_heard_at_once(
+    proxy: FaultProxy, watcher: Watcher, tmp_path: Path
+) -> None:
+    """The budget is used up, and by itself the operator would try again in ten minutes."""
+    recovery = {**ladder("RestartPod"), "intensity": {"maxActions": 1, "windowSeconds": 600}}
+    with Lives(proxy, tmp_path):
+        watcher.create({**specs.chain(*COMPONENTS), "recovery": recovery})
+        watcher.until_ready()
+        first = sicken(watcher, "second")
+        watcher.until(lambda: first not in pods_of(watcher, "second"), "it is restarted")
+        watcher.until_ready()
+        again = sicken(watcher, "second")
+        watcher.until(
+            lambda: watcher.component("second").get("reason") == "RecoveryBudgetExhausted",
+            "the budget is used up",
+        )
+        assert again in pods_of(watcher, "second")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        watcher.edit({"metadata": {"annotations": {names.RETRY_ANNOTATION: f"second {now}"}}})
+        watcher.until(lambda: again not in pods_of(watcher, "second"), "it is restarted after all")
+        watcher.until_ready()
+        assert {a.action for a in attempts(watcher, "second")} == {"RestartPod"}
+        assert len(evicted(proxy)) == 2

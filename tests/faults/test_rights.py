@@ -100,26 +100,26 @@ def test_what_is_granted_is_used_and_what_is_used_is_granted(
     make_volume(watcher)
     with Lives(proxy, tmp_path) as lives:
         watcher.create({**spec, "teardown": {"deadlineSeconds": 10}})
-        watcher.until_ready(seconds=60)
+        watcher.until_ready()
         for _ in range(2):
             sick = sicken(watcher, "show")
             watcher.until(lambda: sick not in pods_of(watcher, "show"), "it is restarted")  # noqa: B023
-            watcher.until_ready(seconds=60)
+            watcher.until_ready()
             # The next operator tells of the same in the same Event, which it does not know yet.
             lives.die()
         for number in range(4):
             spec["components"][3]["config"] = {"greeting": f"hello {number}"}
             watcher.edit({"spec": spec})
-            watcher.until_ready(seconds=60)
+            watcher.until_ready()
         # Without the last of each kind: all that they had is deleted piece by piece.
         watcher.edit(
             {"spec": {**specs.custom(specs.component("other")), "teardown": {"deadlineSeconds": 10}}}
         )
-        watcher.until_ready(seconds=60)
-        watcher.until(lambda: len(watcher.refs()) < 8, "the others are gone", seconds=60)
+        watcher.until_ready()
+        watcher.until(lambda: len(watcher.refs()) < 8, "the others are gone")
         make_endless_pod(watcher, "other")
         watcher.delete()
-        watcher.until_gone(seconds=60)
+        watcher.until_gone()
     created = {request: status == 201 for request, status in proxy.answers}
     used: dict[str, set[str]] = collections.defaultdict(set)
     for request in proxy.seen:

@@ -169,7 +169,6 @@ def test_what_is_deleted_or_edited_is_put_right_and_others_fields_stay(
             and now["metadata"]["uid"] != service["metadata"]["uid"]
         ),
         "the Service is there again",
-        seconds=10,
     )
     watcher.patch(
         DEPLOYMENT,
@@ -185,7 +184,7 @@ def test_what_is_deleted_or_edited_is_put_right_and_others_fields_stay(
         assert now is not None
         return now["spec"]["replicas"] == 1 and now["metadata"]["labels"][names.NAME_LABEL] == "first"
 
-    watcher.until(put_right, "the Deployment is as it was", seconds=10)
+    watcher.until(put_right, "the Deployment is as it was")
     now = watcher.get(DEPLOYMENT, "demo-first")
     assert now is not None
     assert now["metadata"]["annotations"]["team/contact"] == "alice"
@@ -194,7 +193,6 @@ def test_what_is_deleted_or_edited_is_put_right_and_others_fields_stay(
     watcher.until(
         lambda: (watcher.get(SERVICE, "demo-first") or {})["metadata"].get("ownerReferences"),
         "the owner is there again",
-        seconds=10,
     )
     watcher.patch(SERVICE, "demo-first", {"metadata": {"labels": {names.MANAGED_BY_LABEL: "somebody"}}})
     watcher.until(
@@ -203,7 +201,6 @@ def test_what_is_deleted_or_edited_is_put_right_and_others_fields_stay(
             == names.MANAGED_BY
         ),
         "a child that was hidden from us is ours again",
-        seconds=10,
     )
     watcher.until(
         lambda: [e for e in watcher.events() if e["reason"] == "DriftCorrected"], "an Event tells of it"
@@ -217,7 +214,6 @@ def test_a_stripped_finalizer_comes_back(operator: OperatorProcess, watcher: Wat
     watcher.until(
         lambda: (watcher.get() or {})["metadata"].get("finalizers"),
         "the finalizer is there again",
-        seconds=10,
     )
 
 
@@ -255,7 +251,6 @@ def test_a_quota_that_refuses_pods_is_named_in_the_status(
         watcher.until(
             lambda name=name: "exceeded quota" in str(watcher.component(name).get("message")),  # type: ignore[misc]
             f"{name} says that a quota refuses its pods",
-            seconds=15,
         )
 
 
@@ -279,7 +274,7 @@ def test_a_namespace_goes_with_a_system_in_it(operator: OperatorProcess, watcher
     watcher.until_ready()
     path = f"/api/v1/namespaces/{watcher.namespace}"
     assert watcher.api.request("DELETE", path).ok
-    watcher.until(lambda: watcher.api.request("GET", path).status == 404, "the namespace is gone", seconds=30)
+    watcher.until(lambda: watcher.api.request("GET", path).status == 404, "the namespace is gone")
 
 
 def test_a_system_deleted_in_mid_start_leaves_nothing(operator: OperatorProcess, watcher: Watcher) -> None:

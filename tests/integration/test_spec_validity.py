@@ -82,7 +82,7 @@ def test_a_component_that_the_kubelet_makes_ready_lets_the_next_one_start(
     watcher.create(specs.chain("a", "b"))
     workload = watcher.until(lambda: watcher.workload(DEPLOYMENT, "a"), "a is made")
     play_ready(watcher, workload)
-    watcher.until(lambda: watcher.workload(DEPLOYMENT, "b"), "b is made", seconds=5)
+    watcher.until(lambda: watcher.workload(DEPLOYMENT, "b"), "b is made")
     watcher.until(lambda: watcher.component("a").get("state") == "Healthy", "the status says so")
 
 
