@@ -162,6 +162,8 @@ class ModelCluster:
             if fault == "refuse":
                 self.reached["write refused"] += 1
                 outcomes.append(Outcome(action, "503 the server is overloaded"))
+            elif fault == "outdate":
+                outcomes.append(Outcome(action, "409 the object has been modified", outdated=True))
             else:
                 outcome = self._write(action, killed=fault == "kill")
                 if fault == "lose" and outcome.ok:

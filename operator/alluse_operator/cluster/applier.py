@@ -275,9 +275,11 @@ class Applier:
         except ApiError as error:
             self._metrics.reconcile_errors.labels(error.kind).inc()
             transient = error.transient or error.status == 409
+            outdated = error.status == 409 and error.reason == "Conflict"
             if not transient:
                 self._refusals.note(key, action, error)
-            log.warning(
+            log.log(
+                logging.INFO if outdated else logging.WARNING,
                 "%s failed: %s",
                 type(action).__name__,
                 error.message,
@@ -288,7 +290,7 @@ class Applier:
                     "reason": error.reason,
                 },
             )
-            return Outcome(action, error.message, transient)
+            return Outcome(action, error.message, transient, outdated)
         if isinstance(action, Apply):
             self._refusals.clear(key, action.ref)
             log.info(

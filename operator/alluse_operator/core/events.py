@@ -21,9 +21,10 @@ from alluse_operator.api.status import (
     SystemState,
     format_time,
 )
+from alluse_operator.core.gate import WELL
 from alluse_operator.core.history import Attempt
 from alluse_operator.core.objects import WORKLOAD_KINDS
-from alluse_operator.core.observed import PreviousStatus
+from alluse_operator.core.observed import PreviousComponent, PreviousStatus
 from alluse_operator.core.plan import Apply, ApplyReason, Delete, KeepRevision, Mode, Outcome, Plan, Recover
 
 
@@ -230,7 +231,7 @@ def _what_drifted(action: Apply) -> str:
 def _failure(before: PreviousStatus, outcome: Outcome) -> Iterator[Event]:
     """Told once: the status of the pass before has said it already when it comes again."""
     action = outcome.action
-    if not isinstance(action, Apply | Delete | Recover | KeepRevision):
+    if outcome.outdated or not isinstance(action, Apply | Delete | Recover | KeepRevision):
         return
     error = outcome.error or ""
     said = before.components.get(action.component)
@@ -270,6 +271,9 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
         old = before.components.get(row.name)
         if old is not None and old.reason == ComponentReason.ISOLATED and row.reason != old.reason:
             yield Event(EventReason.COMPONENT_REJOINED, f"{row.name} is in its Service again", row.name)
+        if _fell_and_rose(old, row):
+            note = f"{row.name} ended, and the kubelet has started it again: it is {row.state} now"
+            yield Event(EventReason.COMPONENT_UNHEALTHY, note, row.name)
         if old is not None and old.state is row.state and not _new_reason(old.reason, row):
             continue
         match row.state:
@@ -282,6 +286,9 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
                 yield Event(EventReason.DEPENDENCY_DEADLINE_EXCEEDED, f"{row.name} {row.message}", row.name)
             case ComponentState.UNHEALTHY if row.reason == ComponentReason.RECOVERY_BUDGET_EXHAUSTED:
                 yield Event(EventReason.RECOVERY_EXHAUSTED, f"{row.name}: {row.message}", row.name)
+            case ComponentState.RECOVERING if _fell(old, row):
+                note = f"{row.name} {row.state}: {row.message or row.reason}"
+                yield Event(EventReason.COMPONENT_UNHEALTHY, note, row.name)
             case state if state in _STATE_EVENTS:
                 note = f"{row.name} {row.state}: {row.message or row.reason}"
                 yield Event(_REASON_EVENTS.get(row.reason or "", _STATE_EVENTS[state]), note, row.name)
@@ -335,6 +342,20 @@ def _waits(rows: Sequence[ComponentStatus]) -> Iterator[str]:
     for (dependencies, deadline), names in together.items():
         until = f" until {deadline}" if deadline else ""
         yield f"{', '.join(names)} for {dependencies}{until}"
+
+
+def _fell(old: PreviousComponent | None, row: ComponentStatus) -> bool:
+    """Whether it was well, and lost that by nothing that we have done to it."""
+    return old is not None and old.state in WELL and row.reason != ComponentReason.RECOVERY_IN_PROGRESS
+
+
+def _fell_and_rose(old: PreviousComponent | None, row: ComponentStatus) -> bool:
+    """Whether it ended and is back, with no status in between that told of it."""
+    action = row.last_action
+    if old is None or old.state not in WELL or row.state not in WELL or action is None:
+        return False
+    new = old.last_action_at is None or action.time > old.last_action_at
+    return action.type is ActionType.CONTAINER_RESTART and new
 
 
 def _new_reason(old: str, row: ComponentStatus) -> bool:

@@ -6,7 +6,7 @@ each with a time of its own. How long it has been unwell in all is what graces a
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
@@ -15,6 +15,8 @@ from alluse_operator.core.observed import PreviousComponent
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import LOSSES_KEPT
 
+#: Shorter than this nobody is well again.
+_MOMENT = timedelta(seconds=3)
 #: As many as a row holds.
 _KEPT = 8
 _LOST = frozenset({ComponentState.UNHEALTHY, ComponentState.RECOVERING, ComponentState.FAILED})
@@ -29,11 +31,19 @@ def remember(before: PreviousComponent | None, found: Assessment, now: datetime)
     if before is None:
         return ()
     known = list(before.failures)
-    if before.state in WELL and found.state in _LOST and found.reason != ComponentReason.RECOVERY_IN_PROGRESS:
+    lost = before.state in WELL and found.state in _LOST
+    if lost and found.reason != ComponentReason.RECOVERY_IN_PROGRESS and not _goes_on(before, now):
         known.append(max((min(found.since, now), *known)))
     lasting = known[-1:] if found.state not in WELL else []
     kept = [moment for moment in known if moment > now - LOSSES_KEPT or moment in lasting]
     return tuple(sorted(set(kept))[-_KEPT:])
+
+
+def _goes_on(before: PreviousComponent, now: datetime) -> bool:
+    """Whether it was well for a moment only: a process that has just been started again answers before the
+    kubelet says that the pod is not ready for now. That is one loss.
+    """
+    return bool(before.failures) and before.since is not None and now - before.since < _MOMENT
 
 
 def unwell_since(before: PreviousComponent | None, found: Assessment) -> datetime:

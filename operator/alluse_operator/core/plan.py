@@ -146,6 +146,10 @@ class Outcome:
     """One sentence with the API server's reason, or None for success."""
     transient: bool = True
     """Of an error: whether the same action may succeed later (409, 429, 5xx, time-outs)."""
+    outdated: bool = False
+    """Of an error: somebody else has written to the object since it was planned on. The next pass plans anew,
+    and nobody needs to hear of it.
+    """
 
     @property
     def ok(self) -> bool:

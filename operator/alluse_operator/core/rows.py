@@ -39,7 +39,7 @@ def settle(plan: Plan, outcomes: Sequence[Outcome], before: PreviousStatus) -> d
             continue
         name = outcome.action.component
         if name in settled:
-            failed = _failed(settled[name], outcome)
+            failed = settled[name] if outcome.outdated else _failed(settled[name], outcome)
             said = before.components.get(name)
             if said is not None and said.state is failed.assessment.state and said.since is not None:
                 since = min(said.since, failed.assessment.since)

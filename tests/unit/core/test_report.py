@@ -190,6 +190,21 @@ def test_a_crash_is_seen_through() -> None:
     assert "ComponentUnhealthy" in reasons([each for each in done if each])
 
 
+def test_a_restart_that_no_pass_saw_begin_is_told() -> None:
+    """Both what is seen in the middle of it, and what is over before anybody looks."""
+    for ticks, state in (((0.1,), "Recovering"), ((1,) * 8, "Healthy")):
+        cluster = started()
+        cluster.crash(pod_of(cluster, "web"))
+        for seconds in ticks:
+            cluster.tick(seconds)
+        done = cluster.reconcile()
+        assert done is not None
+        assert row(cluster, "web")["state"] == state
+        assert row(cluster, "web")["lastAction"]["type"] == "ContainerRestart"
+        assert reasons([done]).count("ComponentUnhealthy") == 1
+        assert "ComponentUnhealthy" not in reasons(run(cluster, 10))
+
+
 def test_a_grey_failure_is_restarted_and_told() -> None:
     cluster = started()
     cluster.turn_grey(pod_of(cluster, "web"))
@@ -203,6 +218,18 @@ def test_a_grey_failure_is_restarted_and_told() -> None:
     assert found["lastAction"]["reason"] == "ProbeFailed"
     run(cluster, 8)
     assert row(cluster, "web")["state"] == "Healthy"
+
+
+@pytest.mark.parametrize(("fault", "told"), [("outdate", 0), ("refuse", 1)])
+def test_a_write_that_somebody_overtook_is_planned_anew_in_silence(fault: str, told: int) -> None:
+    cluster = started()
+    cluster.turn_grey(pod_of(cluster, "web"))
+    cluster.faults = [fault]
+    done = cluster.reconcile()
+    assert done is not None
+    assert reasons([done]).count("ActionFailed") == told
+    assert ("RestartPod failed" in row(cluster, "web")["message"]) == bool(told)
+    assert "RecoveryAction" in reasons(run(cluster, 3))
 
 
 def test_exhausted_recovery_stalls_with_the_time_of_the_next_attempt() -> None:

@@ -419,7 +419,8 @@ def test_a_restart_planned_on_an_old_history_is_not_made() -> None:
         bench.api.put(DEPLOYMENT, built("Deployment", "a", touched=True))
         applied = await bench.carry_out(restart(workload))
         assert bench.sent() == ["APPLY Deployment/a"]
-        assert (applied.outcomes[0].ok, applied.outcomes[0].transient) == (False, True)
+        outcome = applied.outcomes[0]
+        assert (outcome.ok, outcome.transient, outcome.outdated) == (False, True, True)
 
     virtual_time.run(scenario())
 
