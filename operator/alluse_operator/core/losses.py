@@ -15,35 +15,40 @@ from alluse_operator.core.observed import PreviousComponent
 from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import LOSSES_KEPT
 
-#: Shorter than this nobody is well again.
+#: Shorter than this nobody is well again; and the kubelet's times are whole seconds.
 _MOMENT = timedelta(seconds=3)
 #: As many as a row holds.
 _KEPT = 8
 _LOST = frozenset({ComponentState.UNHEALTHY, ComponentState.RECOVERING, ComponentState.FAILED})
 
 
-def remember(before: PreviousComponent | None, found: Assessment, now: datetime) -> tuple[datetime, ...]:
+def remember(
+    before: PreviousComponent | None, found: Assessment, ended: datetime | None, now: datetime
+) -> tuple[datetime, ...]:
     """The losses for the new row, oldest first: those of the old one that still count, and the one of now.
 
-    What we do ourselves to a component (a rollout, a restart) is no loss. The latest stays for as long as it
-    lasts.
+    `ended` is the latest end of a container. What we do ourselves to a component (a rollout, a restart) is no
+    loss. The latest stays for as long as it lasts.
     """
     if before is None:
         return ()
     known = list(before.failures)
     lost = before.state in WELL and found.state in _LOST
-    if lost and found.reason != ComponentReason.RECOVERY_IN_PROGRESS and not _goes_on(before, now):
+    if lost and found.reason != ComponentReason.RECOVERY_IN_PROGRESS and not _goes_on(before, ended, now):
         known.append(max((min(found.since, now), *known)))
     lasting = known[-1:] if found.state not in WELL else []
     kept = [moment for moment in known if moment > now - LOSSES_KEPT or moment in lasting]
     return tuple(sorted(set(kept))[-_KEPT:])
 
 
-def _goes_on(before: PreviousComponent, now: datetime) -> bool:
-    """Whether it was well for a moment only: a process that has just been started again answers before the
-    kubelet says that the pod is not ready for now. That is one loss.
+def _goes_on(before: PreviousComponent, ended: datetime | None, now: datetime) -> bool:
+    """Whether the loss is the latest one still: a process that the kubelet has started again for it answers
+    for a moment before the kubelet says that its pod is not ready.
     """
-    return bool(before.failures) and before.since is not None and now - before.since < _MOMENT
+    if not before.failures or before.since is None or ended is None:
+        return False
+    answered = before.failures[-1] - _MOMENT <= ended <= before.since + _MOMENT
+    return answered and now - before.since < _MOMENT
 
 
 def unwell_since(before: PreviousComponent | None, found: Assessment) -> datetime:

@@ -108,7 +108,7 @@ def _row(plan: ComponentPlan, snapshot: Snapshot, now: datetime) -> ComponentSta
         attempts=attempts or None,
         last_action=_last_action(plan),
         next_action_time=recovery.next_action_at,
-        failures=losses.remember(before, assessment, now) or None,
+        failures=losses.remember(before, assessment, _ended(plan), now) or None,
         start_seconds=plan.start_seconds,
         revision=plan.revision or None,
     )
@@ -140,6 +140,10 @@ def _recovery_words(plan: ComponentPlan) -> str:
             return f"left alone: the cause is taken to be outside{careful}"
         case _:
             return ""
+
+
+def _ended(plan: ComponentPlan) -> datetime | None:
+    return plan.last_exit.finished_at if plan.last_exit is not None else None
 
 
 def _last_action(plan: ComponentPlan) -> LastAction | None:

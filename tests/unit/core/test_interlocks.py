@@ -93,9 +93,6 @@ def test_the_limit_counts_from_the_loss_of_health_and_not_from_the_latest_state(
         (PreviousComponent("a", H), U, "Crashed", 10, (9,)),
         (PreviousComponent("a", H), ComponentState.RECOVERING, "RecoveryInProgress", 10, ()),
         (PreviousComponent("a", H), ComponentState.STARTING, "RollingOut", 10, ()),
-        (PreviousComponent("a", H, since=at(6), failures=(at(1),)), U, "Crashed", 10, (1, 9)),
-        (PreviousComponent("a", H, since=at(8), failures=(at(1),)), U, "Crashed", 10, (1,)),
-        (PreviousComponent("a", H, since=at(8)), U, "Crashed", 10, (9,)),
         (PreviousComponent("a", U, failures=(at(9),)), U, "Crashed", 700, (9,)),
         (PreviousComponent("a", U, failures=(at(9),)), H, "Healthy", 608, (9,)),
         (PreviousComponent("a", U, failures=(at(9),)), H, "Healthy", 609, ()),
@@ -116,4 +113,24 @@ def test_losses_of_health_are_remembered_for_a_while(
     expected: tuple[int, ...],
 ) -> None:
     found = Assessment(state=state, reason=reason, message="", since=at(9))
-    assert losses.remember(before, found, at(now)) == tuple(map(at, expected))
+    assert losses.remember(before, found, None, at(now)) == tuple(map(at, expected))
+
+
+@pytest.mark.parametrize(
+    ("since", "known", "ended", "expected"),
+    [
+        pytest.param(8, (1,), 7, (1,), id="the kubelet's answer to the loss goes on"),
+        pytest.param(8, (1,), None, (1, 9), id="no container ended: it is well and unwell by turns"),
+        pytest.param(6, (1,), 5, (1, 9), id="it was well for longer than a moment"),
+        pytest.param(20, (15,), 8, (15, 20), id="the container ended before the loss"),
+        pytest.param(8, (), 7, (9,), id="the first loss is one"),
+    ],
+)
+def test_what_the_kubelet_does_about_a_loss_is_no_other_loss(
+    since: int, known: tuple[int, ...], ended: int | None, expected: tuple[int, ...]
+) -> None:
+    now = max(10, since + 1)
+    before = PreviousComponent("a", H, since=at(since), failures=tuple(map(at, known)))
+    found = Assessment(state=U, reason="NotReady", message="", since=at(max(9, since)))
+    end = at(ended) if ended is not None else None
+    assert losses.remember(before, found, end, at(now)) == tuple(map(at, expected))
