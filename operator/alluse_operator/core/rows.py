@@ -39,7 +39,9 @@ def settle(plan: Plan, outcomes: Sequence[Outcome], before: PreviousStatus) -> d
             continue
         name = outcome.action.component
         if name in settled:
-            failed = settled[name] if outcome.outdated else _failed(settled[name], outcome)
+            failed = (
+                _overtaken(settled[name], outcome) if outcome.outdated else _failed(settled[name], outcome)
+            )
             said = before.components.get(name)
             if said is not None and said.state is failed.assessment.state and said.since is not None:
                 since = min(said.since, failed.assessment.since)
@@ -74,6 +76,18 @@ def _failed(plan: ComponentPlan, outcome: Outcome) -> ComponentPlan:
     elif error not in assessment.message:
         assessment = replace(assessment, message=f"{assessment.message}; {error}")
     return replace(plan, assessment=assessment)
+
+
+def _overtaken(plan: ComponentPlan, outcome: Outcome) -> ComponentPlan:
+    """Nothing is said of it: an attempt that was not recorded is none, and the next pass makes its own."""
+    action, said = outcome.action, plan.recovery
+    if not isinstance(action, Recover) or action.attempt is None or action.resume:
+        return plan
+    last = action.history[-2] if len(action.history) > 1 else None
+    attempts = max(said.attempts - 1, 0)
+    return replace(
+        plan, recovery=replace(said, attempts=attempts, last=last, rung=said.rung if attempts else None)
+    )
 
 
 def _describe(outcome: Outcome) -> str:

@@ -229,6 +229,8 @@ def test_a_write_that_somebody_overtook_is_planned_anew_in_silence(fault: str, t
     assert done is not None
     assert reasons([done]).count("ActionFailed") == told
     assert ("RestartPod failed" in row(cluster, "web")["message"]) == bool(told)
+    if fault == "outdate":
+        assert not {"lastAction", "attempts", "rung"} & row(cluster, "web").keys(), "nothing was done yet"
     assert "RecoveryAction" in reasons(run(cluster, 3))
 
 
