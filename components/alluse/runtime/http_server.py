@@ -23,6 +23,8 @@ MAX_CONNECTIONS: Final = 512
 KEEP_ALIVE_S: Final = 75.0
 #: Time for a started request to arrive whole.
 RECEIVE_S: Final = 15.0
+#: How long a client that was refused may go on sending before the connection ends.
+LINGER_S: Final = 1.0
 _SERVER_ERROR: Final = HttpReply(500, {"content-type": "text/plain"}, b"internal error\n")
 
 
@@ -99,6 +101,8 @@ class _Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._size = 0
         self._receiving = False
+        #: It was answered that its message cannot be read: what it still sends is let go by.
+        self._refused = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -118,6 +122,8 @@ class _Connection(asyncio.Protocol):
             self._server.forget(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         if not self._receiving:
             # Once for the whole request: a client that sends byte by byte gains no time.
             self._receiving = True
@@ -223,7 +229,14 @@ class _Connection(asyncio.Protocol):
             self._write(h11.Response(status_code=status, headers=headers))
             self._write(h11.Data(data=body))
             self._write(h11.EndOfMessage())
-        self._transport.close()
+        if self._server.stopping:
+            self._transport.close()
+            return
+        # Closed while the client still sends, the connection would be reset, and the answer lost with it.
+        self._refused = True
+        self._transport.write_eof()
+        self._cancel_timer()
+        self._timer = self._loop.call_later(LINGER_S, self._transport.close)
 
     def _write(self, event: Any) -> None:
         if self._transport is not None:
