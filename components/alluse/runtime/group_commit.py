@@ -62,8 +62,8 @@ class GroupCommit:
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(_tell, group)
         with self._lock:
-            self._busy = bool(self._waiting)
-        if self._busy:
+            more = self._busy = bool(self._waiting)
+        if more:
             try:
                 self._thread.submit(self._next, loop)
             except RuntimeError:
