@@ -460,6 +460,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     chosen = parser.parse_args()
     bugs = [bug for bug in BUGS if chosen.only in bug.title]
+    if not bugs:
+        parser.error(f"no planted bug has {chosen.only!r} in its title")
     caught = 0
 
     def tell(outcome: Outcome) -> None:
