@@ -308,3 +308,4 @@ async def test_health_tells_of_the_store(memory: Component) -> None:
     assert await store() == ("degraded", "a write takes 5000 ms, more than 250")
     memory.state.probed_at -= 31
     assert (await store())[0] == "unhealthy"
+    assert (await memory.get("/health")).status == 503
