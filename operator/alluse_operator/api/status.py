@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, PlainSerializer, StringConstraints
 
 from alluse_operator.api.conditions import ConditionType
+from alluse_operator.api.model import AS_SET, ATOMIC, BY_NAME, ResourceModel, list_by
 from alluse_operator.api.spec import (
     MAX_COMPONENTS,
     MAX_DEPENDENCIES,
@@ -41,15 +41,6 @@ Message = Annotated[str, StringConstraints(max_length=MESSAGE_MAX_LENGTH)]
 Reason = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", min_length=1, max_length=128)
 ]
-
-_BY_NAME: Final[dict[str, Any]] = {
-    "x-kubernetes-list-type": "map",
-    "x-kubernetes-list-map-keys": ["name"],
-}
-_BY_TYPE: Final[dict[str, Any]] = {
-    "x-kubernetes-list-type": "map",
-    "x-kubernetes-list-map-keys": ["type"],
-}
 
 
 class SystemState(StrEnum):
@@ -105,16 +96,8 @@ class InterlockState(StrEnum):
     CLOSED = "Closed"
 
 
-class StatusModel(BaseModel):
-    """Frozen, camelCase on the wire."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        populate_by_name=True,
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-    )
+class StatusModel(ResourceModel):
+    """A value of the status."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value as it is stored: camelCase, without the fields that are not set."""
@@ -182,14 +165,14 @@ class ComponentStatus(StatusModel):
     message: Message | None = None
     """Why, in a sentence for people."""
     waiting_for: (
-        Annotated[tuple[WaitingFor, ...], Field(max_length=MAX_DEPENDENCIES, json_schema_extra=_BY_NAME)]
+        Annotated[tuple[WaitingFor, ...], Field(max_length=MAX_DEPENDENCIES, json_schema_extra=BY_NAME)]
         | None
     ) = None
     """Dependencies whose condition does not hold."""
     caused_by: (
         Annotated[
             tuple[Annotated[str, StringConstraints(max_length=260)], ...],
-            Field(max_length=MAX_COMPONENTS, json_schema_extra={"x-kubernetes-list-type": "set"}),
+            Field(max_length=MAX_COMPONENTS, json_schema_extra=AS_SET),
         ]
         | None
     ) = None
@@ -204,7 +187,7 @@ class ComponentStatus(StatusModel):
     next_action_time: Timestamp | None = None
     """Not before this time will the operator act on it again."""
     failures: Annotated[tuple[Timestamp, ...], Field(max_length=8)] | None = Field(
-        default=None, json_schema_extra={"x-kubernetes-list-type": "atomic"}
+        default=None, json_schema_extra=ATOMIC
     )
     """When it lost its health, in the last ten minutes."""
     start_seconds: int | None = Field(default=None, ge=0)
@@ -245,7 +228,7 @@ class RecoveryStatus(StatusModel):
     exhausted: (
         Annotated[
             tuple[ComponentName, ...],
-            Field(max_length=MAX_COMPONENTS, json_schema_extra={"x-kubernetes-list-type": "set"}),
+            Field(max_length=MAX_COMPONENTS, json_schema_extra=AS_SET),
         ]
         | None
     ) = None
@@ -277,7 +260,7 @@ class AlertStatus(StatusModel):
     affects: (
         Annotated[
             tuple[ComponentName, ...],
-            Field(max_length=MAX_COMPONENTS, json_schema_extra={"x-kubernetes-list-type": "set"}),
+            Field(max_length=MAX_COMPONENTS, json_schema_extra=AS_SET),
         ]
         | None
     ) = None
@@ -285,7 +268,7 @@ class AlertStatus(StatusModel):
     inhibited_by: (
         Annotated[
             tuple[Annotated[str, StringConstraints(max_length=260)], ...],
-            Field(max_length=MAX_COMPONENTS, json_schema_extra={"x-kubernetes-list-type": "set"}),
+            Field(max_length=MAX_COMPONENTS, json_schema_extra=AS_SET),
         ]
         | None
     ) = None
@@ -307,7 +290,7 @@ class AlertStatus(StatusModel):
     sinks: (
         Annotated[
             tuple[ObjectName, ...],
-            Field(max_length=ALERT_SINKS_MAX, json_schema_extra={"x-kubernetes-list-type": "set"}),
+            Field(max_length=ALERT_SINKS_MAX, json_schema_extra=AS_SET),
         ]
         | None
     ) = None
@@ -315,7 +298,7 @@ class AlertStatus(StatusModel):
     offered: (
         Annotated[
             tuple[ObjectName, ...],
-            Field(max_length=ALERT_SINKS_MAX, json_schema_extra={"x-kubernetes-list-type": "set"}),
+            Field(max_length=ALERT_SINKS_MAX, json_schema_extra=AS_SET),
         ]
         | None
     ) = None
@@ -327,7 +310,7 @@ class AllUseSystemStatus(StatusModel):
 
     observed_generation: int = Field(default=0, ge=0)
     """Generation of the spec that this status was computed from."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=_BY_TYPE)] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=list_by("type"))] = ()
     """Ready, Available, Degraded and SpecValid are always present; Reconciling and Stalled only while
     True."""
     state: SystemState | None = None
@@ -345,7 +328,7 @@ class AllUseSystemStatus(StatusModel):
     version: Annotated[str, StringConstraints(max_length=63)] | None = None
     """The version that the components are wanted in."""
     components: (
-        Annotated[tuple[ComponentStatus, ...], Field(max_length=MAX_COMPONENTS, json_schema_extra=_BY_NAME)]
+        Annotated[tuple[ComponentStatus, ...], Field(max_length=MAX_COMPONENTS, json_schema_extra=BY_NAME)]
         | None
     ) = None
     """Each component, in the order of the start."""
@@ -355,7 +338,7 @@ class AllUseSystemStatus(StatusModel):
     """Recovery of the system as a whole."""
     interlocks: (
         Annotated[
-            tuple[InterlockStatus, ...], Field(max_length=2 * MAX_INTERLOCKS, json_schema_extra=_BY_NAME)
+            tuple[InterlockStatus, ...], Field(max_length=2 * MAX_INTERLOCKS, json_schema_extra=BY_NAME)
         ]
         | None
     ) = None
@@ -365,10 +348,7 @@ class AllUseSystemStatus(StatusModel):
             tuple[AlertStatus, ...],
             Field(
                 max_length=ALERTS_MAX,
-                json_schema_extra={
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["fingerprint"],
-                },
+                json_schema_extra=list_by("fingerprint"),
             ),
         ]
         | None
