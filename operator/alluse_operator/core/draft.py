@@ -11,7 +11,7 @@ from datetime import datetime
 
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
-from alluse_operator.core import edges, removal, startup
+from alluse_operator.core import edges, removal, rollback, startup
 from alluse_operator.core.desired import System
 from alluse_operator.core.diagnosis import causal
 from alluse_operator.core.health import assess
@@ -38,6 +38,12 @@ class Draft:
         self.now = now
         self.sights = see(system, built, snapshot, now)
         self.assessments = {name: self._assess(sight) for name, sight in self.sights.items()}
+        self.standing = {
+            name: assess(replace(sight, revision=sight.workload.revision))
+            for name, sight in self.sights.items()
+            if sight.workload is not None and not sight.current and self.is_left(sight)
+        }
+        """As the gate sees those that run their last good revision, where nothing new is put on top of it."""
         self.edges = edges.judge(system, self.sights, self.assessments, snapshot, now)
         for name in self.edges.isolate:
             # Nobody reaches it: no moment to start others on it.
@@ -110,6 +116,11 @@ class Draft:
     def without_suspect(self, name: str) -> None:
         plan = self.plans[name]
         self.plans[name] = replace(plan, assessment=replace(plan.assessment, suspect="", recheck_at=None))
+
+    def is_left(self, sight: Sight) -> bool:
+        """Whether the component went back to its last good revision and stays there."""
+        live, asked = sight.workload, self.retried_at(sight.component.name)
+        return live is not None and rollback.is_left(sight.revision, self.snapshot, live, asked)
 
     def retried_at(self, name: str) -> datetime | None:
         retry = parse_retry(self.snapshot.resource.retry)

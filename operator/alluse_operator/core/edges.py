@@ -17,7 +17,7 @@ from alluse_operator.api.names import APPLIED_ANNOTATION, ISOLATED_LABEL, object
 from alluse_operator.api.spec import ComponentType, OnUnhealthy
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.desired import Component, Dependency, System
-from alluse_operator.core.gate import WELL
+from alluse_operator.core.gate import WELL, has_recovered
 from alluse_operator.core.history import Debt
 from alluse_operator.core.losses import unwell_since
 from alluse_operator.core.objects import ComponentObjects, Object, Ref, annotations, mapping_at, metadata
@@ -162,7 +162,7 @@ def is_due(name: str, verdicts: Verdicts, system: System, assessments: Mapping[s
     owed_for = [debt.dependency for debt in verdicts.owed[name]]
     return (
         all(assessments[other].state in WELL for other in below)
-        and all(assessments[other].state is ComponentState.HEALTHY for other in owed_for)
+        and all(has_recovered(assessments[other]) for other in owed_for)
         and not any(other in verdicts.owed for other in below)
     )
 

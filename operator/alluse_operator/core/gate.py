@@ -20,6 +20,12 @@ from alluse_operator.core.plan import Assessment, Wait
 WELL = frozenset({ComponentState.HEALTHY, ComponentState.DEGRADED, ComponentState.COMPLETED})
 
 
+def has_recovered(found: Assessment) -> bool:
+    """Whether it does its work wholly, be it in its last good revision instead of the one that is wanted."""
+    wholly = found.state in (ComponentState.HEALTHY, ComponentState.COMPLETED)
+    return wholly or found.reason == ComponentReason.ROLLED_BACK
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """The gate of one component at one moment."""

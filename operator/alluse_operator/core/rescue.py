@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alluse_operator.api.spec import Criticality
-from alluse_operator.api.status import ComponentState
 from alluse_operator.core import edges, ladder, recovery, steps
 from alluse_operator.core.desired import System
 from alluse_operator.core.diagnosis import Diagnosis, causal, diagnose
 from alluse_operator.core.edges import Verdicts
-from alluse_operator.core.gate import WELL
+from alluse_operator.core.gate import WELL, has_recovered
 from alluse_operator.core.observed import Snapshot
 from alluse_operator.core.plan import Assessment, ComponentPlan, Recover, Suspension
 from alluse_operator.core.recovery import Act, Circumstances, Trouble
@@ -28,8 +27,6 @@ from alluse_operator.core.steps import Surroundings
 #: The API server's times are whole seconds.
 _SAME_MOMENT = timedelta(seconds=1)
 _RANK = {Criticality.CRITICAL: 0, Criticality.IMPORTANT: 1, Criticality.OPTIONAL: 2}
-#: States that say that a component is wholly well, so that who stands on it may be tried anew.
-_HEALTHY = frozenset({ComponentState.HEALTHY, ComponentState.COMPLETED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +192,7 @@ class _Rescue:
             suspended_until=self._careful_at() if name == self.careful else None,
             slot_free_at=min(others) if full else None,
             retried_at=self._retried(name),
-            recovered_at=max((one.since for one in below if one.state in _HEALTHY), default=None),
+            recovered_at=max((one.since for one in below if has_recovered(one)), default=None),
         )
 
     def _held_by(self, name: str) -> str:

@@ -1,12 +1,13 @@
 """Going back to the last good revision: when it can be done, and when it is left at that."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from alluse_operator.api.names import ROLLED_BACK_FROM_ANNOTATION
+from alluse_operator.api.names import COMPONENT_LABEL, ROLLED_BACK_FROM_ANNOTATION
 from alluse_operator.api.status import ActionType
 from alluse_operator.core import history
 from alluse_operator.core.kept import Kept, kept_revisions, rollback_object
-from alluse_operator.core.objects import Object, annotations, metadata
+from alluse_operator.core.objects import ComponentObjects, Object, annotations, labels, metadata
 from alluse_operator.core.observed import Snapshot, WorkloadView
 from alluse_operator.core.sight import Sight
 from alluse_operator.core.times import parse_time
@@ -42,7 +43,6 @@ def way_back(sight: Sight, revision: str, snapshot: Snapshot) -> Object | None:
 
 
 def is_left(
-    component: str,
     wanted_revision: str,
     snapshot: Snapshot,
     workload: WorkloadView,
@@ -54,6 +54,17 @@ def is_left(
         return False
     made = [a.at for a in history.parse(workload.recovery) if a.action is ActionType.ROLLBACK_COMPONENT]
     return retried_at is None or bool(made and made[-1] > retried_at)
+
+
+def as_left(objects: ComponentObjects, workload: WorkloadView, snapshot: Snapshot) -> ComponentObjects | None:
+    """What is wanted of a component that `is_left`: its last good revision; None: nobody has kept it."""
+    notes = annotations(_live(workload, snapshot))
+    name = labels(_live(workload, snapshot)).get(COMPONENT_LABEL, "")
+    for one in kept_revisions(snapshot, name):
+        if one.revision == workload.revision:
+            body = rollback_object(one, notes[ROLLED_BACK_FROM_ANNOTATION])
+            return replace(objects, workload=body, revision=one.revision)
+    return None
 
 
 def _live(workload: WorkloadView, snapshot: Snapshot) -> Object:

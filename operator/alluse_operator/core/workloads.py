@@ -69,11 +69,12 @@ class Workloads:
         name = sight.component.name
         if live is not None and live.ref == wanted:
             self._clear_other_kinds(name, wanted)
-            if live.revision != objects.revision and rollback.is_left(
-                name, objects.revision, self.draft.snapshot, live, self.draft.retried_at(name)
-            ):
+            if not sight.current and self.draft.is_left(sight):
                 self._rolled_back(name, objects.revision)
-                return
+                left = rollback.as_left(objects, live, self.draft.snapshot)
+                if left is None:
+                    return
+                objects = left
             if name in self.draft.edges.stop:
                 self._stop(sight, objects)
                 return
@@ -144,9 +145,10 @@ class Workloads:
     def _gate(self, sight: Sight, objects: ComponentObjects, live: WorkloadView | None) -> None:
         component = sight.component
         name = component.name
-        passed = gate.check(
-            component, self.draft.assessments, sight.previous, self._waits_since(sight, live), self.draft.now
-        )
+        known = self.draft.assessments
+        if live is None or live.revision == objects.revision:
+            known = {**known, **self.draft.standing}
+        passed = gate.check(component, known, sight.previous, self._waits_since(sight, live), self.draft.now)
         self.draft.plans[name] = replace(self.draft.plans[name], waits=passed.waits)
         if not passed.open:
             if live is None:
