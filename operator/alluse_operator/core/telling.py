@@ -1,5 +1,5 @@
-"""What there is to tell of a pass: Events found by comparing what the stored status said with what the new one
-says, and from the outcomes of actions.
+"""What there is to tell of a pass: Events from the outcomes of its actions, and from comparing what the
+stored status said with what the new one says.
 """
 
 from __future__ import annotations
