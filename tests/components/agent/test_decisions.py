@@ -30,7 +30,7 @@ from alluse.schemas.entities import ExtractAnswer
 from alluse.schemas.intent import Intent
 from alluse.schemas.memory import AccountView, ContextAnswer, Engagement, Expertise, Stage
 from alluse.schemas.protocol import Protocol
-from alluse.services.enhanced_agent.agent import ACTS
+from alluse.services.enhanced_agent.acting import ACTS
 
 PROTOCOL = Protocol()
 

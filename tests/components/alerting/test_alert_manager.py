@@ -16,7 +16,7 @@ import pytest
 from alluse.runtime.http_client import HttpReply
 from alluse.runtime.http_server import HttpRequest
 from alluse.services import alert_manager
-from alluse.services.alert_manager import delivery, manager
+from alluse.services.alert_manager import changing, delivery, manager
 from ears import Ears
 from inprocess import Component, System, component, until
 
@@ -134,7 +134,7 @@ async def test_a_change_that_cannot_be_written_did_not_happen(alerts: Component)
 
     await alerts.post("/v1/alerts", firing())
     with pytest.raises(RuntimeError, match="no room"):
-        await manager.change(alerts.runtime.context, fail)
+        await changing.change(alerts.runtime.context, fail)
     assert (await alerts.get("/v1/summary")).json["total_active"] == 1
 
 

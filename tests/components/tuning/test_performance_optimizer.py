@@ -16,7 +16,7 @@ from alluse.runtime.service import Call, Endpoint, Service
 from alluse.schemas.base import Request
 from alluse.schemas.performance import Action, BottleneckKind, Change
 from alluse.services import metrics_collector, performance_optimizer, production_logger
-from alluse.services.performance_optimizer import measuring, optimizer
+from alluse.services.performance_optimizer import measuring, optimizer, running
 from ears import Ears
 from inprocess import Component, System, component, until
 
@@ -67,7 +67,7 @@ def bounds(target: Component) -> tuple[int, float]:
 
 
 async def judged(tuner: Component, run_id: str) -> dict[str, Any]:
-    await optimizer._validate(tuner.runtime.context, run_id)
+    await running.validate(tuner.runtime.context, run_id)
     found: dict[str, Any] = (await tuner.get(f"/v1/runs/{run_id}")).json
     return found
 
@@ -115,7 +115,7 @@ async def test_what_helps_is_kept_given_again_after_a_restart_and_taken_back_by_
     system = System()
     async with component(SERVICE, tmp_path, system=system) as tuner:
         # Only now, because the self-test wants the real one.
-        monkeypatch.setattr(optimizer.tuning, "verdict", lambda before, after: Verdict(True, "it helped"))
+        monkeypatch.setattr(running.tuning, "verdict", lambda before, after: Verdict(True, "it helped"))
         async with component(TARGET, tmp_path, system=system, config=SMALL) as target:
             await thrash(target)
             run = (await tuner.post("/v1/optimize", {})).json
@@ -138,7 +138,7 @@ async def test_a_change_is_judged_although_the_optimizer_died_meanwhile(
     async with component(TARGET, tmp_path, system=system, config=SMALL) as target:
         async with component(SERVICE, tmp_path, system=system) as tuner:
             await thrash(target)
-            monkeypatch.setattr(optimizer, "VALIDATE_AFTER", timedelta(seconds=0.5))
+            monkeypatch.setattr(running, "VALIDATE_AFTER", timedelta(seconds=0.5))
             run = (await tuner.post("/v1/optimize", {})).json
             assert bounds(target)[0] == 200
         async with component(SERVICE, tmp_path, system=system) as tuner:

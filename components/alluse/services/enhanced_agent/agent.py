@@ -1,123 +1,27 @@
-"""A turn from the message to the stored answer, and the agent as a component."""
+"""The agent as a component: what it is asked, what it hears, and its self-test."""
 
-import hashlib
 import secrets
-import time
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from alluse.domain import replies, replies_asides
-from alluse.domain.asides import term_of
+from alluse.domain import replies
 from alluse.domain.decisions import NOTHING_READ, Decision, Perception, decide
-from alluse.runtime import trace
 from alluse.runtime.context import Context
-from alluse.runtime.errors import NotAllowedError, UnavailableError
-from alluse.runtime.events import Event, uuid7
-from alluse.runtime.peers import PeerError, PeerRefusedError
+from alluse.runtime.events import Event
 from alluse.runtime.service import Call, Check, Endpoint, Service, Task
-from alluse.schemas.agent import (
-    AgentInfo,
-    ChatAnswer,
-    ChatRequest,
-    DecisionView,
-    ResetAnswer,
-    TradingGate,
-    UserStatus,
-)
+from alluse.schemas.agent import AgentInfo, ChatAnswer, ChatRequest, ResetAnswer, TradingGate, UserStatus
 from alluse.schemas.agent import ResponseType as Kind
-from alluse.schemas.intent import DetectContext, Intent
-from alluse.schemas.memory import (
-    MAX_CONTENT,
-    ContextAnswer,
-    DecisionRecord,
-    Expertise,
-    Performance,
-    PerformanceQuery,
-    TurnAnswer,
-    TurnRequest,
-    UserPath,
-)
+from alluse.schemas.intent import Intent
+from alluse.schemas.memory import ContextAnswer, Expertise, Performance, PerformanceQuery, UserPath
 from alluse.schemas.protocol import Protocol
-from alluse.services.enhanced_agent import advising, booking, guarding, trading
+from alluse.services.enhanced_agent.acting import ACTS
+from alluse.services.enhanced_agent.conversing import chat, own
 from alluse.services.enhanced_agent.gating import Gatekeeper, check_gate
-from alluse.services.enhanced_agent.perceiving import perceive
-from alluse.services.enhanced_agent.turn import MEMORY, Said, State, Turn
+from alluse.services.enhanced_agent.turn import MEMORY, State
 from alluse.services.golden import expect
 from alluse.services.parameters import PROTOCOL_CHECK, Parameters
 
-#: For understanding and computing; what is not known then is named as missing, and the turn is stored.
-ANSWER_S: Final = 6.0
 BUDGET: Final = "components.agent_core.response_timeout"
-
-Act = Callable[[Turn], Awaitable[Said]]
-
-
-def _text(write: Callable[[Turn], str]) -> Act:
-    async def act(turn: Turn) -> Said:
-        return Said(write(turn))
-
-    return act
-
-
-ACTS: Final[Mapping[Kind, Act]] = {
-    Kind.WELCOME: _text(lambda turn: replies.welcome(turn.known.has_accounts)),
-    Kind.PROTOCOL: _text(lambda turn: replies.protocol_text(turn.protocol)),
-    Kind.ACCOUNTS: _text(lambda turn: replies.accounts_text(turn.protocol)),
-    Kind.FORKING: _text(lambda turn: replies.forking_text(turn.protocol)),
-    Kind.ASK_AMOUNT: booking.ask_amount,
-    Kind.AMOUNT_TOO_SMALL: booking.amount_too_small,
-    Kind.OPEN_ACCOUNTS: booking.open_accounts,
-    Kind.ACCOUNTS_EXIST: booking.accounts_exist,
-    Kind.WEEK_STATED: booking.week,
-    Kind.WEEK_FROM_DATA: trading.market,
-    Kind.MARKET: trading.market,
-    Kind.TRADES: trading.trades,
-    Kind.ACCOUNT_SETUP_REQUIRED: trading.trades,
-    Kind.DELTA: trading.delta,
-    Kind.SIZES: trading.trades,
-    Kind.ASK_CAPITAL: _text(lambda turn: replies.ask_capital()),
-    Kind.RISK: guarding.risk,
-    Kind.RISK_UNKNOWN: _text(lambda turn: replies.risk_unknown()),
-    Kind.DRAWDOWN: guarding.drawdown,
-    Kind.ASK_DRAWDOWN: _text(lambda turn: replies.ask_drawdown()),
-    Kind.ADJUSTMENTS: trading.market,
-    Kind.ACCOUNT_ADVICE: advising.advise,
-    Kind.PERFORMANCE: booking.performance,
-    Kind.NOTHING_TO_REPORT: _text(lambda turn: replies.nothing_to_report()),
-    Kind.FORK: booking.fork,
-    Kind.FORK_NOT_READY: booking.fork_not_ready,
-    Kind.REINVEST: booking.reinvest,
-    Kind.SETUP_FIRST: _text(lambda turn: replies.setup_first()),
-    Kind.HELP: _text(lambda turn: replies.help_text()),
-    Kind.STATUS: booking.status,
-    Kind.SUGGESTIONS: _text(lambda turn: replies.suggestions(turn.parameters.get("nearest", ()))),
-    Kind.NOT_UNDERSTOOD_NOW: _text(lambda turn: replies.not_understood_now()),
-    Kind.NOT_READ_NOW: _text(lambda turn: replies.not_read_now()),
-    Kind.GATE_CLOSED: guarding.gate_closed,
-    Kind.COURTESY: _text(lambda turn: replies_asides.courtesy()),
-    Kind.TERM: _text(lambda turn: replies_asides.term(term_of(turn.request.message) or "delta")),
-    Kind.NO_PROMISE: _text(lambda turn: replies_asides.no_promise(turn.protocol)),
-    Kind.NO_ORDERS: _text(lambda turn: replies_asides.no_orders()),
-    Kind.NOT_BOOKED_HERE: _text(
-        lambda turn: replies_asides.not_booked_here(turn.known.accounts, turn.known.total_balance)
-    ),
-    Kind.YOUR_DATA: _text(lambda turn: replies_asides.your_data(turn.request.user_id)),
-}
-
-#: What could not be computed, by the answer that was wanted.
-_THINGS: Final[Mapping[Kind, str]] = {
-    Kind.MARKET: "the market outlook",
-    Kind.WEEK_FROM_DATA: "the week's class",
-    Kind.TRADES: "a recommendation",
-    Kind.ACCOUNT_SETUP_REQUIRED: "a recommendation",
-    Kind.DELTA: "a delta",
-    Kind.SIZES: "a position size",
-    Kind.RISK: "the risk of your accounts",
-    Kind.ADJUSTMENTS: "the ranges of an adjustment",
-}
-
-
 #: Longer than those who are asked wait for those whom they ask: the one who is really missing is named.
 SILENT_S: Final = 2.25
 
@@ -129,150 +33,8 @@ async def open_state(context: Context[State]) -> State:
     return State(Parameters(context.config), f"agent-{secrets.token_hex(6)}", datetime.now(UTC), gate)
 
 
-async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
-    """One turn. Raises UnavailableError without memory."""
-    _own(call, request.user_id)
-    context, started = call.context, time.perf_counter()
-    turn_id = _turn_id(request.user_id, call.idempotency_key)
-    degraded: set[str] = set()
-    timings: dict[str, float] = {}
-    intent = Intent.UNKNOWN
-    try:
-        with trace.within(ANSWER_S):
-            perception = await perceive(context, request, degraded)
-            intent = perception.intent
-            gate = context.state.gate.standing()
-            decision = decide(perception, context.state.parameters.protocol, gate.open)
-            timings["perceive"] = _ms(started)
-            turn = Turn(context, turn_id, request, perception, decision, gate, degraded)
-            acting = time.perf_counter()
-            said = await _act(turn)
-            timings["act"] = _ms(acting)
-        storing = time.perf_counter()
-        text, explained = said.text, list[str]()
-        if said.computed:
-            known = perception.context
-            text, explained = replies.explain_terms(text, known.expertise, known.explained)
-        saved = await _store(turn, said, text, explained)
-        timings["store"] = _ms(storing)
-    except Exception:
-        failed = {"turn_id": turn_id, "intent": intent, "timings_ms": timings, "degraded": sorted(degraded)}
-        await context.events.emit("agent.turn_failed", failed)
-        raise
-    if not saved:
-        text = replies.fit([text, replies.not_saved()])
-    timings["total"] = _ms(started)
-    context.state.interactions += 1
-    context.metrics.histogram("alluse_agent_turn_seconds", "Time of a turn", ("intent",)).observe(
-        timings["total"] / 1000, intent=intent
-    )
-    await context.events.emit(
-        "agent.turn_completed",
-        {"turn_id": turn_id, "intent": intent, "timings_ms": timings, "degraded": sorted(degraded)},
-    )
-    return ChatAnswer(
-        reply=text,
-        intent=intent,
-        entities=_entities(perception),
-        decision=DecisionView(
-            action=decision.action,
-            response_type=decision.response_type,
-            parameters=dict(decision.parameters),
-            rationale=decision.rationale,
-            confidence=perception.confidence,
-        ),
-        data=said.data,
-        degraded=sorted(degraded),
-        timings_ms=timings,
-        turn_id=turn_id,
-        saved=saved,
-    )
-
-
-async def _act(turn: Turn) -> Said:
-    """Compute the answer; a component that is missing is named and nothing is said in its place."""
-    kind = turn.decision.response_type
-    try:
-        return await ACTS[kind](turn)
-    except PeerError as error:
-        if error.component == MEMORY and error.retryable:
-            raise UnavailableError(f"the memory is missing, so nothing can be answered: {error}") from None
-        turn.context.state.gate.note(error)
-        turn.context.log.warning("act failed", response_type=kind, error=str(error))
-        turn.degraded.add(error.component)
-        refused = isinstance(error, PeerRefusedError)
-        thing = _THINGS.get(kind, "the answer")
-        return Said(replies.cannot_compute(thing, error.component, refused), computed=False)
-
-
-async def _store(turn: Turn, said: Said, text: str, explained: list[str]) -> bool:
-    """Write the turn into memory, once whatever happens in between; False when that failed."""
-    perception, decision = turn.perception, turn.decision
-    record = DecisionRecord(
-        action=decision.action,
-        response_type=decision.response_type,
-        parameters={**decision.parameters, **said.record},
-        rationale=decision.rationale,
-        confidence=perception.confidence,
-    )
-    body = TurnRequest(
-        turn_id=turn.turn_id,
-        session_id=turn.request.session_id,
-        message=turn.request.message,
-        reply=text[:MAX_CONTENT],
-        intent=perception.intent,
-        entities=_entities(perception),
-        confidence=perception.confidence,
-        decision=record,
-        week=said.week,
-        preferences=said.preferences,
-        explained=explained,
-    )
-    path = booking.user_path(turn, "/turns")
-    try:
-        await turn.context.peers.post(MEMORY, path, body, TurnAnswer, idempotency_key=turn.turn_id)
-    except PeerError as error:
-        if isinstance(error, PeerRefusedError) and error.status == 409:
-            # The same turn is stored: this is its repetition, and it was answered anew.
-            return True
-        turn.context.log.warning("turn not saved", error=str(error))
-        turn.degraded.add(MEMORY)
-        return False
-    known = turn.known
-    turn.context.state.hints.put(
-        turn.request.user_id,
-        DetectContext(
-            has_accounts=known.has_accounts or decision.response_type is Kind.OPEN_ACCOUNTS,
-            week_classified=known.week_classification is not None or said.week is not None,
-            last_intent=perception.intent,
-        ),
-    )
-    return True
-
-
-def _entities(perception: Perception) -> dict[str, Any]:
-    return perception.entities.model_dump(mode="json", exclude_defaults=True)
-
-
-def _turn_id(user_id: str, key: str) -> str:
-    """New for each turn; the same for a turn that is repeated under its key."""
-    if not key:
-        return f"turn-{uuid7()}"
-    return f"turn-{hashlib.sha256(f'{user_id} {key}'.encode()).hexdigest()[:32]}"
-
-
-def _ms(since: float) -> float:
-    return round((time.perf_counter() - since) * 1000, 2)
-
-
-def _own(call: Call[State], user_id: str) -> str:
-    if call.user_id and call.user_id != user_id:
-        raise NotAllowedError("X-User-Id names another user; a user's data are nobody else's")
-    return user_id
-
-
 async def user_status(call: Call[State], request: UserPath) -> UserStatus:
-    user_id = _own(call, request.user_id)
+    user_id = own(call, request.user_id)
     known = await call.context.peers.get(MEMORY, f"/v1/users/{user_id}/context", ContextAnswer)
     return UserStatus(
         user_id=user_id,
@@ -287,7 +49,7 @@ async def user_status(call: Call[State], request: UserPath) -> UserStatus:
 
 
 async def user_performance(call: Call[State], request: PerformanceQuery) -> Performance:
-    user_id = _own(call, request.user_id)
+    user_id = own(call, request.user_id)
     return await call.context.peers.get(
         MEMORY, f"/v1/users/{user_id}/performance", Performance, query={"days": request.days}
     )
@@ -295,7 +57,7 @@ async def user_performance(call: Call[State], request: PerformanceQuery) -> Perf
 
 async def reset_session(call: Call[State]) -> ResetAnswer:
     """Forget what the last turn left; the ledger and the conversation are memory's."""
-    user_id = _own(call, call.params.user_id)
+    user_id = own(call, call.params.user_id)
     call.state.hints.drop(user_id)
     return ResetAnswer(user_id=user_id)
 
