@@ -4,7 +4,6 @@
 while it does not. Exit codes: 0 done, 1 failed, 2 wrong use or environment.
 """
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +38,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _serve(identity: Identity) -> int:
+    import asyncio
+
     if identity.takes_faults and must_exit(identity.state_dir):
         print("fault injected: exit", file=sys.stderr)
         return EXIT_CODE

@@ -6,6 +6,7 @@ Without a limit there is no share of it, and nothing to say.
 
 import asyncio
 import gc
+import itertools
 import os
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from alluse.runtime import spare
 from alluse.runtime.cgroup import ROOT, ControlGroup
 from alluse.runtime.configuration import Config
 from alluse.runtime.errors import CheckDegradedError
@@ -22,6 +24,8 @@ from alluse.runtime.logs import Logger
 SAMPLE_S: Final = 2.0
 #: Samples of one minute.
 CPU_SAMPLES: Final = 31
+#: After so many samples what was freed is given back: in ten seconds a burst of work is over.
+SAMPLES_KEPT: Final = 5
 
 
 class Resources:
@@ -38,9 +42,11 @@ class Resources:
         self.disk: float | None = None
 
     async def run(self) -> None:
-        """Sample until cancelled."""
-        while True:
+        """Sample, and give back what was freed, until cancelled."""
+        for number in itertools.count(1):
             self.sample()
+            if number % SAMPLES_KEPT == 0:
+                spare.give_back()
             await asyncio.sleep(SAMPLE_S)
 
     def sample(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -6,6 +6,7 @@ import signal
 from typing import Any, Final
 
 from alluse import contract
+from alluse.runtime import spare
 from alluse.runtime.http_server import HttpServer
 from alluse.runtime.identity import Identity
 from alluse.runtime.runtime import Runtime
@@ -35,6 +36,7 @@ async def serve(identity: Identity, service: Service[Any]) -> None:
     # What exists now stays for the life of the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    spare.give_back()
     await stop.wait()
     runtime.refuse_work()
     await asyncio.sleep(LINGER_S)
