@@ -11,7 +11,7 @@ from alluse_operator.api import names
 from alluse_operator.core.desired import System
 from alluse_operator.core.objects import ComponentObjects, Object
 from alluse_operator.core.observed import ProbeReading, Snapshot
-from alluse_operator.core.reading import read_snapshot
+from alluse_operator.core.reading.snapshot import read_snapshot
 from alluse_operator.resources.build import build_all
 
 #: When the tests' world begins.

@@ -17,25 +17,25 @@ from alluse_operator.api import names
 from alluse_operator.api.errors import InvalidSpec
 from alluse_operator.api.spec import ComponentType
 from alluse_operator.core import history, overlay
-from alluse_operator.core.desired import System
-from alluse_operator.core.kept import as_kept
-from alluse_operator.core.objects import Ref, owner_uids, ref_of
-from alluse_operator.core.observed import ProbeOutcome, ProbeReading, Snapshot
-from alluse_operator.core.plan import (
+from alluse_operator.core.actions import (
     Action,
     Apply,
     ApplyReason,
     Delete,
     KeepRevision,
     Outcome,
-    Plan,
     Propagation,
     Recover,
     RemoveFinalizer,
     SetFinalizer,
 )
+from alluse_operator.core.desired import System
+from alluse_operator.core.kept import as_kept
+from alluse_operator.core.objects import Ref, owner_uids, ref_of
+from alluse_operator.core.observed import ProbeOutcome, ProbeReading, Snapshot
+from alluse_operator.core.plan import Plan
 from alluse_operator.core.planner import make_plan
-from alluse_operator.core.reading import read_snapshot
+from alluse_operator.core.reading.snapshot import read_snapshot
 from alluse_operator.core.report import Report, make_report
 from builders import T0, built_of, make_resource, stamp
 

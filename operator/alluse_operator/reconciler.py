@@ -27,7 +27,7 @@ from alluse_operator.core.observation import Observation
 from alluse_operator.core.observed import Snapshot
 from alluse_operator.core.plan import Mode, Plan
 from alluse_operator.core.planner import make_plan
-from alluse_operator.core.reading import identity_of
+from alluse_operator.core.reading.resource import identity_of
 from alluse_operator.core.report import make_report
 from alluse_operator.core.resolve import resolve
 from alluse_operator.dispatcher import Next

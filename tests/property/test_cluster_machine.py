@@ -22,9 +22,10 @@ from alluse_operator.api import names
 from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import ComponentType, OnUnhealthy, Requirement
 from alluse_operator.core import history, ladder
+from alluse_operator.core.actions import Apply, ApplyReason, Delete, Recover, RemoveFinalizer
 from alluse_operator.core.desired import Dependency, Health, RecoveryPolicy, System
 from alluse_operator.core.objects import WORKLOAD_KINDS, Ref, annotations
-from alluse_operator.core.plan import Apply, ApplyReason, Delete, Mode, Recover, RemoveFinalizer
+from alluse_operator.core.plan import Mode
 from builders import built_of
 from desired_values import make_component, make_system
 from model_cluster import TRUST_FOR, ModelCluster, Pass, Pod

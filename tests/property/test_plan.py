@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import TeardownOrder
 from alluse_operator.core import graph
+from alluse_operator.core.actions import Apply, Delete, RemoveFinalizer, SetFinalizer
 from alluse_operator.core.desired import System
 from alluse_operator.core.objects import WORKLOAD_KINDS, Object, ref_of
-from alluse_operator.core.plan import Apply, Delete, Mode, RemoveFinalizer, SetFinalizer
+from alluse_operator.core.plan import Mode
 from alluse_operator.core.planner import make_plan
 from alluse_operator.core.report import make_report
 from builders import T0, at, built_of, make_live, make_resource, make_snapshot, stamp

@@ -10,7 +10,7 @@ from alluse_operator.cli import predicates
 from alluse_operator.cli.chain import Chain, Link, chains
 from alluse_operator.cli.picture import Picture, Row
 from alluse_operator.cli.words import ago, ahead, clock, plain, span
-from alluse_operator.core.reading import parse_time
+from alluse_operator.core.times import parse_time
 
 _MARKS = {True: "yes", False: "NO ", None: " ? "}
 #: What the kubelet mends by itself; the operator only watches.

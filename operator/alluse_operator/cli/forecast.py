@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from alluse_operator.cli.words import ahead, clock, plain, span
 from alluse_operator.core.objects import Object
-from alluse_operator.core.reading import parse_time
+from alluse_operator.core.times import parse_time
 
 #: A step that waits for dependencies: its time is a deadline, not an appointment.
 _CREATE: Final = "Create"

@@ -16,8 +16,10 @@ from alluse_operator.api.status import ComponentState
 from alluse_operator.core.desired import Component, Defaults, Dependency, System
 from alluse_operator.core.objects import Object, mapping_at, metadata
 from alluse_operator.core.observed import PodView, WorkloadView
-from alluse_operator.core.reading import parse_time, read_resource, read_snapshot
+from alluse_operator.core.reading.resource import read_resource
+from alluse_operator.core.reading.snapshot import read_snapshot
 from alluse_operator.core.resolve import resolve
+from alluse_operator.core.times import parse_time
 
 #: A component in one of these states does its work.
 WELL: Final = frozenset({"Healthy", "Completed", "Degraded"})

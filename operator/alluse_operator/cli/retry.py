@@ -7,7 +7,7 @@ from typing import Final
 
 from alluse_operator.api.names import RETRY_ANNOTATION
 from alluse_operator.cli.picture import Picture
-from alluse_operator.core.reading import parse_time
+from alluse_operator.core.times import parse_time
 
 ALL: Final = "*"
 

@@ -13,7 +13,7 @@ from alluse_operator.api.names import COMPONENT_LABEL
 from alluse_operator.cli.picture import Row, row_of
 from alluse_operator.cli.transport import Change
 from alluse_operator.core.objects import Object, labels, mapping_at, uid_of
-from alluse_operator.core.reading import read_pod
+from alluse_operator.core.reading.pods import read_pod
 
 #: Rows of the victim in one of these states say nothing is wrong.
 _GOOD: Final = frozenset({"Healthy", "Completed"})

@@ -8,7 +8,7 @@ from typing import Final
 
 from alluse_operator.cli.picture import Picture, Row
 from alluse_operator.cli.words import ago, ahead, plain, span
-from alluse_operator.core.reading import parse_time
+from alluse_operator.core.times import parse_time
 
 _BAD: Final = frozenset({"Unhealthy", "Failed", "Blocked"})
 _SOFT: Final = frozenset({"Degraded", "Recovering", "Unknown", "Starting", "Waiting", "Stopping", "Stopped"})

@@ -15,11 +15,7 @@ from alluse_operator.cluster.kinds import BY_NAME, CONTROLLER_REVISION, POD, SYS
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.cluster.writes import Writes
 from alluse_operator.core import history, kept
-from alluse_operator.core.applied import applied_by
-from alluse_operator.core.desired import Identity
-from alluse_operator.core.objects import Object, uid_of
-from alluse_operator.core.ownership import owns
-from alluse_operator.core.plan import (
+from alluse_operator.core.actions import (
     Action,
     Apply,
     Delete,
@@ -28,6 +24,10 @@ from alluse_operator.core.plan import (
     RemoveFinalizer,
     SetFinalizer,
 )
+from alluse_operator.core.applied import applied_by
+from alluse_operator.core.desired import Identity
+from alluse_operator.core.objects import Object, uid_of
+from alluse_operator.core.ownership import owns
 from alluse_operator.errors import ApiError
 
 

@@ -18,19 +18,18 @@ from alluse_operator.cluster.client import Client
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.cluster.refusals import Refusals
 from alluse_operator.cluster.writes import Retries, Writes
-from alluse_operator.core.desired import Identity
-from alluse_operator.core.objects import WORKLOAD_KINDS, Ref
-from alluse_operator.core.plan import (
+from alluse_operator.core.actions import (
     Action,
     Apply,
     ApplyReason,
     KeepRevision,
-    Mode,
     Outcome,
-    Plan,
     RemoveFinalizer,
     SetFinalizer,
 )
+from alluse_operator.core.desired import Identity
+from alluse_operator.core.objects import WORKLOAD_KINDS, Ref
+from alluse_operator.core.plan import Mode, Plan
 from alluse_operator.errors import ApiError, NotLeading
 from alluse_operator.metrics import Metrics
 

@@ -11,8 +11,8 @@ import random
 from dataclasses import dataclass
 
 from alluse_operator.cluster.mirror import Key
+from alluse_operator.core.actions import Action, Apply
 from alluse_operator.core.objects import Object, Ref
-from alluse_operator.core.plan import Action, Apply
 from alluse_operator.errors import ApiError
 
 

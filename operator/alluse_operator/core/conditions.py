@@ -12,8 +12,9 @@ from alluse_operator.api.status import ComponentState, Condition, ConditionStatu
 from alluse_operator.core import startup, words
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.observed import Snapshot
-from alluse_operator.core.plan import ComponentPlan, Mode, Plan, Suspension
+from alluse_operator.core.plan import ComponentPlan, Mode, Plan
 from alluse_operator.core.rows import shorten
+from alluse_operator.core.verdicts import Suspension
 
 _TRUE, _FALSE, _UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
 

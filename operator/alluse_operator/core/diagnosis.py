@@ -13,8 +13,8 @@ from alluse_operator.core.causes import INFRASTRUCTURE, find_causes, is_infrastr
 from alluse_operator.core.desired import Component, Dependency, System
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.observed import PreviousStatus
-from alluse_operator.core.plan import Assessment, Suspension
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment, Suspension
 
 #: It had started and does not do its work: what counts against the share of the system that is to be well.
 SICK = frozenset({ComponentState.UNHEALTHY, ComponentState.RECOVERING, ComponentState.FAILED})

@@ -12,14 +12,16 @@ from datetime import datetime
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core import edges, removal, rollback, startup
+from alluse_operator.core.actions import Action
 from alluse_operator.core.desired import System
 from alluse_operator.core.diagnosis import causal
 from alluse_operator.core.health import assess
 from alluse_operator.core.objects import ComponentObjects
 from alluse_operator.core.observed import Snapshot
-from alluse_operator.core.plan import Action, Assessment, ComponentPlan
+from alluse_operator.core.plan import ComponentPlan
 from alluse_operator.core.retry import parse_retry
 from alluse_operator.core.sight import Sight, see
+from alluse_operator.core.verdicts import Assessment
 
 
 class Draft:

@@ -22,8 +22,8 @@ from alluse_operator.core.history import Debt
 from alluse_operator.core.losses import unwell_since
 from alluse_operator.core.objects import ComponentObjects, Object, Ref, annotations, mapping_at, metadata
 from alluse_operator.core.observed import Snapshot
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment
 
 #: It had started and does not do its work. What starts, waits or is not known has not failed.
 _UNWELL = frozenset(

@@ -14,7 +14,7 @@ from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.desired import Component, Dependency
 from alluse_operator.core.observed import PreviousComponent
-from alluse_operator.core.plan import Assessment, Wait
+from alluse_operator.core.verdicts import Assessment, Wait
 
 #: A component in one of these states does its work.
 WELL = frozenset({ComponentState.HEALTHY, ComponentState.DEGRADED, ComponentState.COMPLETED})

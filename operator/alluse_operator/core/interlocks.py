@@ -17,8 +17,9 @@ from alluse_operator.core.desired import Interlock, System
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.losses import unwell_since
 from alluse_operator.core.observed import PreviousStatus
-from alluse_operator.core.plan import ComponentPlan, InterlockView
+from alluse_operator.core.plan import ComponentPlan
 from alluse_operator.core.times import parse_time
+from alluse_operator.core.verdicts import InterlockView
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from typing import Any
 
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core import observation, outline
+from alluse_operator.core.actions import Delete, KeepRevision, Recover
 from alluse_operator.core.desired import Defaults
 from alluse_operator.core.observation import Observation
-from alluse_operator.core.plan import Delete, KeepRevision, Mode, Plan, Recover
+from alluse_operator.core.plan import Mode, Plan
 
 #: Version of the records' shape.
 FORMAT = 1

@@ -12,8 +12,8 @@ from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.observed import PreviousComponent
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import LOSSES_KEPT
+from alluse_operator.core.verdicts import Assessment
 
 #: Shorter than this nobody is well again; and the kubelet's times are whole seconds.
 _MOMENT = timedelta(seconds=3)

@@ -13,7 +13,7 @@ from typing import Any
 
 from alluse_operator.core.objects import Object
 from alluse_operator.core.observed import ProbeOutcome, ProbeReading, Snapshot
-from alluse_operator.core.reading import read_snapshot
+from alluse_operator.core.reading.snapshot import read_snapshot
 from alluse_operator.core.times import parse_time
 
 

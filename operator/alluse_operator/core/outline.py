@@ -14,18 +14,17 @@ from enum import Enum
 from typing import Any
 
 from alluse_operator.api.conditions import ComponentReason
-from alluse_operator.core.objects import Object, ref_of
-from alluse_operator.core.plan import (
+from alluse_operator.core.actions import (
     Action,
     Apply,
-    ComponentPlan,
     Delete,
     KeepRevision,
-    Plan,
     Recover,
     RemoveFinalizer,
     SetFinalizer,
 )
+from alluse_operator.core.objects import Object, ref_of
+from alluse_operator.core.plan import ComponentPlan, Plan
 
 #: Fields that hold whole Kubernetes objects.
 _OBJECTS = frozenset({"obj", "rollback"})

@@ -25,22 +25,16 @@ from alluse_operator.api.names import FINALIZER
 from alluse_operator.api.spec import TeardownOrder
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core import interlocks, removal, startup
+from alluse_operator.core.actions import RemoveFinalizer, SetFinalizer
 from alluse_operator.core.desired import System
 from alluse_operator.core.draft import Draft
 from alluse_operator.core.objects import ComponentObjects
 from alluse_operator.core.observed import PreviousComponent, Snapshot
-from alluse_operator.core.plan import (
-    Assessment,
-    ComponentPlan,
-    InterlockView,
-    Mode,
-    Plan,
-    RemoveFinalizer,
-    SetFinalizer,
-)
+from alluse_operator.core.plan import ComponentPlan, Mode, Plan
 from alluse_operator.core.rescue import rescue
 from alluse_operator.core.retry import parse_retry
 from alluse_operator.core.teardown import plan_teardown
+from alluse_operator.core.verdicts import Assessment, InterlockView
 from alluse_operator.core.workloads import Workloads
 
 #: How often to look again while what is known cannot be trusted.

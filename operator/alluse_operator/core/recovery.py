@@ -22,7 +22,7 @@ from alluse_operator.api.status import ActionType
 from alluse_operator.core import history, ladder
 from alluse_operator.core.desired import RecoveryPolicy
 from alluse_operator.core.history import Attempt
-from alluse_operator.core.plan import Recovery
+from alluse_operator.core.verdicts import Recovery
 
 #: A recorded attempt whose pod is still there is carried out again for so long; later it counts as made.
 RESUME_WITHIN = timedelta(seconds=60)

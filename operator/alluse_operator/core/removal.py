@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from alluse_operator.core.actions import Delete, Propagation
 from alluse_operator.core.objects import WORKLOAD_KINDS, Object, Ref, is_deleting, owner_uids, ref_of, uid_of
 from alluse_operator.core.observed import PodView, Snapshot, WorkloadView
 from alluse_operator.core.ownership import owns
-from alluse_operator.core.plan import Delete, Propagation
-from alluse_operator.core.reading import component_of
+from alluse_operator.core.reading.workloads import component_of
 
 _ENDED = ("Succeeded", "Failed")
 

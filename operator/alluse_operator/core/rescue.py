@@ -13,16 +13,18 @@ from datetime import datetime, timedelta
 
 from alluse_operator.api.spec import Criticality
 from alluse_operator.core import edges, ladder, recovery, steps
+from alluse_operator.core.actions import Recover
 from alluse_operator.core.desired import System
 from alluse_operator.core.diagnosis import Diagnosis, causal, diagnose
 from alluse_operator.core.edges import Verdicts
 from alluse_operator.core.gate import WELL, has_recovered
 from alluse_operator.core.observed import Snapshot
-from alluse_operator.core.plan import Assessment, ComponentPlan, Recover, Suspension
+from alluse_operator.core.plan import ComponentPlan
 from alluse_operator.core.recovery import Act, Circumstances, Trouble
 from alluse_operator.core.retry import parse_retry
 from alluse_operator.core.sight import Sight
 from alluse_operator.core.steps import Surroundings
+from alluse_operator.core.verdicts import Assessment, Suspension
 
 #: The API server's times are whole seconds.
 _SAME_MOMENT = timedelta(seconds=1)

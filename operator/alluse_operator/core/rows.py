@@ -20,9 +20,10 @@ from alluse_operator.api.status import (
     format_time,
 )
 from alluse_operator.core import losses
+from alluse_operator.core.actions import Apply, Outcome, Recover
 from alluse_operator.core.history import Attempt
 from alluse_operator.core.observed import PreviousStatus, Snapshot
-from alluse_operator.core.plan import Apply, ComponentPlan, Outcome, Plan, Recover
+from alluse_operator.core.plan import ComponentPlan, Plan
 
 #: Reasons under which the kubelet's own restarts are what is being done about a component.
 _KUBELET_ACTS = frozenset({ComponentReason.CRASHED, ComponentReason.CRASH_LOOP})

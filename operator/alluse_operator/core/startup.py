@@ -8,8 +8,8 @@ from alluse_operator.api.conditions import ComponentReason, ConditionType, Reaso
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.desired import System
 from alluse_operator.core.observed import Snapshot
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment
 
 #: What is in such trouble will not be done soon: it keeps nobody else from starting.
 _TROUBLE = frozenset(

@@ -9,15 +9,16 @@ from datetime import datetime
 from alluse_operator.api.spec import ComponentType, RecoveryAction
 from alluse_operator.api.status import ActionType
 from alluse_operator.core import overlay, recovery, rollback
+from alluse_operator.core.actions import PodTarget, Recover
 from alluse_operator.core.desired import RecoveryPolicy, System
 from alluse_operator.core.diagnosis import causal
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.history import Attempt, Debt
 from alluse_operator.core.objects import Object
 from alluse_operator.core.observed import PodView, Snapshot
-from alluse_operator.core.plan import Assessment, PodTarget, Recover
 from alluse_operator.core.recovery import Act
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment
 
 #: Reason of a restart that was owed.
 _DEPENDENCY_RECOVERED = "DependencyRecovered"

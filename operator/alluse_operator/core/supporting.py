@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from alluse_operator.api.names import APPLIED_ANNOTATION
 from alluse_operator.api.status import ComponentState
+from alluse_operator.core.actions import Apply, ApplyReason, Delete
 from alluse_operator.core.drift import drift
 from alluse_operator.core.kept import kept_among, surplus
 from alluse_operator.core.objects import (
@@ -23,7 +24,6 @@ from alluse_operator.core.objects import (
 )
 from alluse_operator.core.observed import Snapshot
 from alluse_operator.core.ownership import owns
-from alluse_operator.core.plan import Apply, ApplyReason, Delete
 from alluse_operator.core.removal import Remains
 
 #: States of a component whose objects had all been made.

@@ -17,21 +17,13 @@ from alluse_operator.api.names import FINALIZER
 from alluse_operator.api.spec import OnDeadline, TeardownOrder
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core import removal
+from alluse_operator.core.actions import Action, Delete, Propagation, RemoveFinalizer
 from alluse_operator.core.desired import TeardownPolicy
 from alluse_operator.core.objects import mapping_at, ref_of, uid_of
 from alluse_operator.core.observed import Snapshot
-from alluse_operator.core.plan import (
-    Action,
-    Assessment,
-    ComponentPlan,
-    Delete,
-    Mode,
-    Plan,
-    Propagation,
-    RemoveFinalizer,
-    Teardown,
-)
+from alluse_operator.core.plan import ComponentPlan, Mode, Plan, Teardown
 from alluse_operator.core.removal import Remains
+from alluse_operator.core.verdicts import Assessment
 
 #: How often to look again while nothing is known to change.
 _PATIENCE = timedelta(seconds=5)

@@ -17,12 +17,13 @@ from alluse_operator.api.status import (
     SystemState,
     format_time,
 )
+from alluse_operator.core.actions import Apply, ApplyReason, Delete, KeepRevision, Outcome, Recover
 from alluse_operator.core.events import NOTE_MAX_LENGTH, Event, EventReason
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.history import Attempt
 from alluse_operator.core.objects import WORKLOAD_KINDS
 from alluse_operator.core.observed import PreviousComponent, PreviousStatus
-from alluse_operator.core.plan import Apply, ApplyReason, Delete, KeepRevision, Mode, Outcome, Plan, Recover
+from alluse_operator.core.plan import Mode, Plan
 
 
 def tell(

@@ -16,7 +16,8 @@ from alluse_operator.core.causes import INFRASTRUCTURE, node_cause
 from alluse_operator.core.diagnosis import SICK
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.observed import PreviousStatus
-from alluse_operator.core.plan import ComponentPlan, InterlockView, Mode, Plan
+from alluse_operator.core.plan import ComponentPlan, Mode, Plan
+from alluse_operator.core.verdicts import InterlockView
 
 #: A component that works, but less well than it should, is told of after so long.
 DEGRADED_FOR = timedelta(seconds=60)

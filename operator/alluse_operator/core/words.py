@@ -10,8 +10,9 @@ from alluse_operator.api.status import ComponentState, format_time
 from alluse_operator.core import graph
 from alluse_operator.core.causes import find_causes
 from alluse_operator.core.gate import WELL
-from alluse_operator.core.plan import ComponentPlan, Suspension
+from alluse_operator.core.plan import ComponentPlan
 from alluse_operator.core.rows import shorten
+from alluse_operator.core.verdicts import Suspension
 
 #: What keeps a system from being ready, worst first.
 _SEVERITY: Mapping[ComponentState, int] = {

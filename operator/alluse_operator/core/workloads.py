@@ -14,21 +14,14 @@ from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.spec import ComponentType
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core import edges, gate, removal, rollback, supporting
+from alluse_operator.core.actions import Action, Apply, ApplyReason, Delete, KeepRevision, Propagation
 from alluse_operator.core.draft import Draft
 from alluse_operator.core.drift import drift
 from alluse_operator.core.kept import keep, kept_revisions
 from alluse_operator.core.objects import ComponentObjects, Ref, metadata, ref_of
 from alluse_operator.core.observed import WorkloadView
-from alluse_operator.core.plan import (
-    Action,
-    Apply,
-    ApplyReason,
-    Delete,
-    KeepRevision,
-    Propagation,
-)
-from alluse_operator.core.reading import parse_time
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.times import parse_time
 
 #: Fields of a StatefulSet that the API server lets nobody change.
 _IMMUTABLE = ("spec.volumeClaimTemplates", "spec.serviceName", "spec.podManagementPolicy", "spec.selector")

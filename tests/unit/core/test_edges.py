@@ -10,9 +10,9 @@ import pytest
 from alluse_operator.api import names
 from alluse_operator.api.spec import OnUnhealthy
 from alluse_operator.core import history
+from alluse_operator.core.actions import Recover
 from alluse_operator.core.desired import Component, Dependency, Health, RecoveryPolicy
 from alluse_operator.core.objects import Ref, annotations
-from alluse_operator.core.plan import Recover
 from desired_values import make_component, make_system
 from model_cluster import ModelCluster, Pass
 

@@ -16,8 +16,8 @@ from alluse_operator.core.desired import Health
 from alluse_operator.core.health import assess
 from alluse_operator.core.history import Attempt
 from alluse_operator.core.observed import ProbeOutcome, ProbeReading
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import see
+from alluse_operator.core.verdicts import Assessment
 from builders import (
     at,
     built_of,

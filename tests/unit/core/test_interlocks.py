@@ -10,7 +10,8 @@ from alluse_operator.api.status import ComponentState
 from alluse_operator.core import interlocks, losses
 from alluse_operator.core.desired import Interlock
 from alluse_operator.core.observed import PreviousComponent, PreviousStatus
-from alluse_operator.core.plan import Assessment, ComponentPlan, Recovery
+from alluse_operator.core.plan import ComponentPlan
+from alluse_operator.core.verdicts import Assessment, Recovery
 from builders import at, stamp
 from desired_values import make_component, make_system
 

@@ -11,9 +11,9 @@ import pytest
 
 from alluse_operator.api import names
 from alluse_operator.api.spec import RecoveryAction
+from alluse_operator.core.actions import Recover
 from alluse_operator.core.desired import Component, Dependency, Health, RecoveryPolicy, Rung, Storage, System
 from alluse_operator.core.objects import Ref, annotations
-from alluse_operator.core.plan import Recover
 from builders import stamp
 from desired_values import make_component, make_system
 from model_cluster import ModelCluster

@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from alluse_operator.api.spec import ComponentType, Requirement
+from alluse_operator.core.actions import Apply, ApplyReason, Delete, Propagation
 from alluse_operator.core.desired import Component, Dependency, Startup, Storage, System
 from alluse_operator.core.objects import Ref
-from alluse_operator.core.plan import Apply, ApplyReason, Delete, Plan, Propagation
+from alluse_operator.core.plan import Plan
 from alluse_operator.core.planner import make_plan
 from builders import T0, at, built_of, make_live, make_pod, make_resource, make_snapshot, stamp
 from desired_values import make_component, make_system

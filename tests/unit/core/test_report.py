@@ -11,9 +11,9 @@ import pytest
 from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import ComponentType, Criticality, DependencyCondition, Requirement
 from alluse_operator.api.status import AllUseSystemStatus
+from alluse_operator.core.actions import Apply
 from alluse_operator.core.desired import Dependency, Health, RecoveryPolicy, Startup, System, TeardownPolicy
 from alluse_operator.core.objects import Ref
-from alluse_operator.core.plan import Apply
 from builders import at, built_of, make_resource
 from desired_values import make_component, make_system
 from model_cluster import ModelCluster, Pass

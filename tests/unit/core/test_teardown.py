@@ -10,9 +10,10 @@ import pytest
 from alluse_operator.api import names
 from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import OnDeadline, TeardownOrder
+from alluse_operator.core.actions import Delete, Propagation, RemoveFinalizer
 from alluse_operator.core.desired import Dependency, TeardownPolicy
 from alluse_operator.core.objects import Ref
-from alluse_operator.core.plan import Delete, Mode, Plan, Propagation, RemoveFinalizer
+from alluse_operator.core.plan import Mode, Plan
 from alluse_operator.core.planner import make_plan
 from alluse_operator.core.teardown import read_policy
 from builders import T0, at, built_of, make_live, make_pod, make_resource, make_snapshot

@@ -14,16 +14,9 @@ from alluse_operator.api.status import AlertState, AlertStatus, ComponentState, 
 from alluse_operator.core.alerts import AlertName, Situation
 from alluse_operator.core.desired import AlertPolicy, Interlock
 from alluse_operator.core.observed import PreviousStatus
-from alluse_operator.core.plan import (
-    Assessment,
-    ComponentPlan,
-    InterlockView,
-    Mode,
-    Plan,
-    Recovery,
-    Suspension,
-)
+from alluse_operator.core.plan import ComponentPlan, Mode, Plan
 from alluse_operator.core.troubles import DEGRADED_FOR, find
+from alluse_operator.core.verdicts import Assessment, InterlockView, Recovery, Suspension
 from builders import T0, at
 from desired_values import make_component, make_system
 

@@ -17,22 +17,21 @@ from alluse_operator.cluster.applier import PARALLEL_BESIDE, Applied, Applier
 from alluse_operator.cluster.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, POD, SYSTEM
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.cluster.writes import PARALLEL_IN_ALL
-from alluse_operator.core.desired import Identity
-from alluse_operator.core.history import Attempt
-from alluse_operator.core.objects import Ref
-from alluse_operator.core.plan import (
+from alluse_operator.core.actions import (
     Action,
     Apply,
     ApplyReason,
     Delete,
     KeepRevision,
-    Mode,
-    Plan,
     PodTarget,
     Recover,
     RemoveFinalizer,
     SetFinalizer,
 )
+from alluse_operator.core.desired import Identity
+from alluse_operator.core.history import Attempt
+from alluse_operator.core.objects import Ref
+from alluse_operator.core.plan import Mode, Plan
 from alluse_operator.errors import ApiError, NotLeading
 from alluse_operator.metrics import Metrics
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from alluse_operator.api.spec import ComponentType
 from alluse_operator.core.health import flapping, jobs, pods, probes, readiness
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment
 
 Rule = Callable[[Sight], Assessment | None]
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.health.words import say
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import LOSSES_KEPT, Sight
+from alluse_operator.core.verdicts import Assessment
 
 #: So many losses of health within `LOSSES_KEPT` are flapping.
 LOSSES = 3

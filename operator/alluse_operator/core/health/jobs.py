@@ -7,8 +7,8 @@ from dataclasses import replace
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.health.words import say, start_deadline, too_late
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment
 
 
 def job_ended(sight: Sight) -> Assessment | None:

@@ -8,8 +8,8 @@ from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.health.words import good_since, say
 from alluse_operator.core.observed import PodView, ProbeOutcome
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment
 
 #: So many late answers in a row make a component slow.
 SLOW_AFTER = 3

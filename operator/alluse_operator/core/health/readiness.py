@@ -14,8 +14,8 @@ from alluse_operator.core.health.words import (
     trouble,
 )
 from alluse_operator.core.observed import PodView
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment
 
 
 def hung(sight: Sight) -> Assessment | None:

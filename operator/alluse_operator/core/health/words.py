@@ -7,8 +7,8 @@ from datetime import datetime
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.status import ComponentState
 from alluse_operator.core.observed import PodView
-from alluse_operator.core.plan import Assessment
 from alluse_operator.core.sight import Sight
+from alluse_operator.core.verdicts import Assessment
 
 
 def say(
