@@ -123,6 +123,73 @@ def test_is_refused(chart: Chart, values: dict[str, Any], said: str) -> None:
     assert said in str(refused.value)
 
 
+MONITORED = (
+    "--api-versions=monitoring.coreos.com/v1/ServiceMonitor",
+    "--api-versions=monitoring.coreos.com/v1/PrometheusRule",
+)
+#: Another value than the default for each that there is.
+ANOTHER: dict[str, Any] = {
+    "image.repository": "example/operator",
+    "image.tag": "9",
+    "image.pullPolicy": "Always",
+    "image.pullSecrets": ["login"],
+    "componentImage.repository": "example/components",
+    "componentImage.tag": "9",
+    "replicas": 3,
+    "watchNamespaces": ["shop"],
+    "logLevel": "debug",
+    "leaderElection.leaseDurationSeconds": 20,
+    "leaderElection.renewDeadlineSeconds": 9,
+    "leaderElection.retryPeriodSeconds": 3,
+    "resources.requests.cpu": "150m",
+    "resources.requests.memory": "200Mi",
+    "resources.limits.cpu": "2",
+    "resources.limits.memory": "1Gi",
+    "alerts.sinks": {"on-call": WEBHOOK},
+    "serviceAccount.annotations": {"a": "b"},
+    "podAnnotations": {"a": "b"},
+    "nodeSelector": {"a": "b"},
+    "tolerations": [{"key": "a", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "metrics.service.port": 9090,
+    "metrics.service.annotations": {"a": "b"},
+    "metrics.serviceMonitor.enabled": True,
+    "metrics.serviceMonitor.interval": "15s",
+    "metrics.serviceMonitor.labels": {"a": "b"},
+    "metrics.prometheusRule.enabled": True,
+    "metrics.prometheusRule.labels": {"a": "b"},
+    "networkPolicy.enabled": False,
+    "crds.install": False,
+    "uninstall.timeoutSeconds": 60,
+}
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
+
+
+def test_every_value_has_another() -> None:
+    every = set(keys_of_values(VALUES))
+    assert {key for key in every if not any(other.startswith(f"{key}.") for other in every)} == set(ANOTHER)
+
+
+@pytest.mark.parametrize("path", ANOTHER)
+def test_every_value_does_something(chart: Chart, path: str) -> None:
+    parent, _, last = path.rpartition(".")
+    # What is said of a monitor or a rule has an effect where there is one.
+    needs = {"enabled": True} if last in ("interval", "labels") else {}
+    before = nested(parent, needs) if needs else {}
+    after = nested(parent, {**needs, last: ANOTHER[path]}) if parent else {last: ANOTHER[path]}
+    assert chart.render(after, *MONITORED) != chart.render(before, *MONITORED)
+
+
+def test_every_group_of_values_begins_with_a_comment() -> None:
+    text = (manifests.CHART / "values.yaml").read_text()
+    assert [group for group in text.split("\n\n") if not group.startswith("#")] == []
+
+
 def test_one_replica_needs_neither_budget_nor_spread(chart: Chart) -> None:
     objects = chart.render({"replicas": 1})
     assert of_kind(objects, "PodDisruptionBudget") == []
