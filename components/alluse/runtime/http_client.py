@@ -1,7 +1,7 @@
 """A small HTTP/1.1 client: keep-alive connections per host, one deadline for the whole exchange.
 
-Only what components need to talk to each other: plain TCP, no redirects, no proxies, no cookies. h11 does
-the protocol.
+Only what components need to talk to each other: plain TCP, no redirects, no proxies, no cookies. What is not
+a plain message is h11's.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import h11
 
+from alluse.runtime import http_plain
+
 MAX_BODY: Final = 16 << 20
 IDLE_S: Final = 30.0
 #: Who is there takes a connection at once; this leaves room for one that was lost on its way.
@@ -26,6 +28,7 @@ IDLE_PER_HOST: Final = 32
 REMEMBER_NAME_S: Final = 10.0
 LOOKUP_THREADS: Final = 4
 _READ: Final = 65_536
+_BROKEN_OFF: Final = "the connection was closed in the middle of the answer"
 _SAFE_TO_REPEAT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
@@ -217,33 +220,66 @@ class _Connection:
         self._writer = writer
         self._host = host
         self._http = h11.Connection(h11.CLIENT)
+        #: The last answer was plain and ended where it said: h11 knows nothing of it.
+        self._whole = False
 
     async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         host, port = self._host
         fields = [("host", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), *headers.items()]
         if body or method in ("POST", "PUT", "PATCH"):
             fields.append(("content-length", str(len(body))))
+        plain = None if method == "HEAD" else http_plain.write_request(method, target, fields, body)
+        try:
+            if plain is None:
+                self._writer.write(self._sent(method, target, fields, body))
+                await self._writer.drain()
+                return await self._receive()
+            self._writer.write(plain)
+            await self._writer.drain()
+            return await self._receive_plain(method, target, fields, body)
+        except (ConnectionResetError, BrokenPipeError):
+            raise _StaleError from None
+
+    async def _receive_plain(
+        self, method: str, target: str, fields: list[tuple[str, str]], body: bytes
+    ) -> HttpReply:
+        """The answer, if its beginning shows that it is plain; else h11 hears of both request and answer."""
+        data = await self._reader.read(_READ)
+        if not data:
+            raise _StaleError
+        head = http_plain.read_head(data)
+        if head is None or head.length > MAX_BODY:
+            self._sent(method, target, fields, body)
+            self._http.receive_data(data)
+            return await self._receive(begun=True)
+        missing = head.start + head.length - len(data)
+        if missing > 0:
+            try:
+                data += await self._reader.readexactly(missing)
+            except asyncio.IncompleteReadError:
+                raise h11.RemoteProtocolError(_BROKEN_OFF) from None
+        self._whole = missing >= 0
+        return HttpReply(head.status, head.headers, data[head.start : head.start + head.length])
+
+    def _sent(self, method: str, target: str, fields: list[tuple[str, str]], body: bytes) -> bytes:
+        self._whole = False
         message = self._send(h11.Request(method=method, target=target, headers=fields))
         if body:
             message += self._send(h11.Data(data=body))
-        try:
-            self._writer.write(message + self._send(h11.EndOfMessage()))
-            await self._writer.drain()
-            return await self._receive()
-        except (ConnectionResetError, BrokenPipeError):
-            raise _StaleError from None
+        return message + self._send(h11.EndOfMessage())
 
     def _send(self, event: Any) -> bytes:
         return self._http.send(event) or b""
 
-    async def _receive(self) -> HttpReply:
+    async def _receive(self, begun: bool = False) -> HttpReply:
         status, headers, chunks, size = 0, {}, [], 0
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
                 data = await self._reader.read(_READ)
-                if not data and not status:
+                if not data and not status and not begun:
                     raise _StaleError
+                begun = True
                 self._http.receive_data(data)
             elif isinstance(event, h11.Response):
                 status = event.status_code
@@ -256,10 +292,12 @@ class _Connection:
             elif isinstance(event, h11.EndOfMessage):
                 return HttpReply(status, headers, b"".join(chunks))
             elif isinstance(event, h11.ConnectionClosed):
-                raise h11.RemoteProtocolError("the connection was closed in the middle of the answer")
+                raise h11.RemoteProtocolError(_BROKEN_OFF)
 
     def reusable(self) -> bool:
         """Make the connection ready for another exchange; False when that is not possible."""
+        if self._whole:
+            return True
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             return True

@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server over asyncio and h11: whole requests in, whole replies out.
+"""An HTTP/1.1 server over asyncio: whole requests in, whole replies out. What is not plain is h11's.
 
 What is bounded: the number of connections, the size of headers (h11: 16 KiB together) and of bodies, the
 time in which a started request must have arrived whole, the time a connection may be idle or an answer
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import h11
 
+from alluse.runtime import http_plain
 from alluse.runtime.http_client import HttpReply
 
 MAX_BODY: Final = (1 << 20) + 4096
@@ -26,6 +27,7 @@ RECEIVE_S: Final = 15.0
 #: How long a client that was refused may go on sending before the connection ends.
 LINGER_S: Final = 1.0
 _SERVER_ERROR: Final = HttpReply(500, {"content-type": "text/plain"}, b"internal error\n")
+_UNWRITABLE: Final = b"HTTP/1.1 500 \r\ncontent-length: 0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ class _Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._size = 0
         self._receiving = False
+        #: The request being worked on was plain: h11 knows nothing of it.
+        self._plain = False
         #: It was answered that its message cannot be read: what it still sends is let go by.
         self._refused = False
         self._task: asyncio.Task[None] | None = None
@@ -124,6 +128,11 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if self._between_messages() and (plain := http_plain.read_request(data)) is not None:
+            path, _, query = plain.target.partition("?")
+            self._plain = True
+            self._begin(HttpRequest(plain.method, path, query, plain.headers, plain.body))
+            return
         if not self._receiving:
             # Once for the whole request: a client that sends byte by byte gains no time.
             self._receiving = True
@@ -133,6 +142,15 @@ class _Connection(asyncio.Protocol):
             self._advance()
         except h11.RemoteProtocolError as error:
             self._refuse(error.error_status_hint, str(error))
+
+    def _between_messages(self) -> bool:
+        """Whether what arrives now begins a message: h11 holds nothing of one."""
+        return (
+            self._task is None
+            and not self._receiving
+            and self._http.their_state is h11.IDLE
+            and not self._http.trailing_data[0]
+        )
 
     def eof_received(self) -> bool | None:
         return self._task is not None
@@ -166,17 +184,20 @@ class _Connection(asyncio.Protocol):
                     return
                 self._chunks.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
-                self._cancel_timer()
                 assert self._request is not None
                 request = _request(self._request, b"".join(self._chunks))
                 self._request, self._chunks, self._receiving = None, [], False
-                if self._transport is not None:
-                    self._transport.pause_reading()
-                self._task = self._loop.create_task(self._answer(request))
+                self._begin(request)
             else:
                 if self._transport is not None:
                     self._transport.close()
                 return
+
+    def _begin(self, request: HttpRequest) -> None:
+        self._cancel_timer()
+        if self._transport is not None:
+            self._transport.pause_reading()
+        self._task = self._loop.create_task(self._answer(request))
 
     async def _answer(self, request: HttpRequest) -> None:
         try:
@@ -191,11 +212,14 @@ class _Connection(asyncio.Protocol):
                 self._server.forget(self)
         if self._transport is None:
             return
-        if self._server.stopping or self._http.our_state is not h11.DONE:
+        if self._server.stopping or not (self._plain or self._http.our_state is h11.DONE):
             self._transport.close()
             return
         self._wait(KEEP_ALIVE_S)
         self._transport.resume_reading()
+        if self._plain:
+            self._plain = False
+            return
         try:
             self._http.start_next_cycle()
             self._advance()
@@ -204,6 +228,12 @@ class _Connection(asyncio.Protocol):
 
     def _reply(self, reply: HttpReply, head: bool) -> None:
         if self._transport is None:
+            return
+        if self._plain:
+            headers = {**reply.headers, "connection": "close"} if self._server.stopping else reply.headers
+            self._transport.write(
+                http_plain.write_answer(reply.status, headers, reply.body, head) or _UNWRITABLE
+            )
             return
         fields = [(name, value) for name, value in reply.headers.items() if name != "content-length"]
         if reply.status != 204:

@@ -202,6 +202,33 @@ async def test_a_chunked_body_is_read_whole() -> None:
         assert (await client.answer())[2] == b"abc"
 
 
+async def test_a_body_that_looks_like_a_request_is_a_body() -> None:
+    """Also when it arrives by itself, behind a message that was sent ahead."""
+    inner = post("/inner", b"x")
+    seen: list[HttpRequest] = []
+
+    async def note(request: HttpRequest) -> HttpReply:
+        seen.append(request)
+        return await echo(request)
+
+    async with listening(note) as (_, port), wire(port) as client:
+        outer = post("/outer", inner)
+        client.send(post("/first", b"") + outer[: -len(inner)])
+        assert (await client.answer())[1]["x-path"] == "/first"
+        client.send(inner)
+        assert (await client.answer())[1]["x-path"] == "/outer"
+    assert [(request.path, request.body) for request in seen] == [("/first", b""), ("/outer", inner)]
+
+
+async def test_a_header_that_cannot_be_written_gives_500() -> None:
+    async def fail(request: HttpRequest) -> HttpReply:
+        return HttpReply(200, {"x": "a\r\nb: c"}, b"")
+
+    async with listening(fail) as (_, port), wire(port) as client:
+        client.send(post("/", b""))
+        assert (await client.answer())[0] == 500
+
+
 async def test_head_has_headers_and_no_body() -> None:
     async with listening() as (_, port), wire(port) as client:
         client.send(b"HEAD /x HTTP/1.1\r\nhost: x\r\n\r\n" + post("/next", b"after"))
@@ -285,6 +312,48 @@ async def test_the_client_gets_over_a_server_that_began_anew() -> None:
     assert (await ask(client, port, "POST")).status == 200
     await client.close()
     await server.stop(1.0)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "body"),
+    [
+        pytest.param([b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab", b"cd"], b"abcd", id="in two parts"),
+        pytest.param([b"HTTP/1.1 2", b"00 OK\r\ncontent-length: 2\r\n\r\nab"], b"ab", id="a broken head"),
+        pytest.param(
+            [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n", b"0\r\n\r\n"],
+            b"ab",
+            id="in chunks",
+        ),
+        pytest.param([b"HTTP/1.1 204 \r\n\r\n"], b"", id="no body"),
+        pytest.param([b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab"], None, id="broken off"),
+        pytest.param([b"HTTP/1.1 200 OK\r\nconte"], None, id="broken off in the head"),
+    ],
+)
+async def test_the_client_reads_an_answer_however_it_arrives(pieces: list[bytes], body: bytes | None) -> None:
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = HttpClient()
+    if body is None:
+        with pytest.raises(HttpError):
+            await ask(client, port)
+    else:
+        assert (await ask(client, port)).body == body
+    await ended.wait()
+    await client.close()
+    server.close()
+    await server.wait_closed()
 
 
 @pytest.mark.parametrize(("method", "received"), [("GET", 3), ("POST", 2)])
