@@ -1,6 +1,7 @@
 """What the server promises to every client: bounds, order, and an orderly end."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -121,6 +122,37 @@ async def test_a_body_that_is_too_large_is_refused_before_it_has_arrived() -> No
         client.send(f"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n".encode())
         client.send(b"a" * (http_server.MAX_BODY + 1))
         assert (await client.answer())[0] == 413
+
+
+async def test_a_refused_client_may_go_on_sending_and_is_not_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reset, it could lose the answer that it has not read yet."""
+    monkeypatch.setattr(http_server, "LINGER_S", 60.0)
+    async with listening() as (_, port), wire(port) as client, wire(port) as other:
+        client.send(b"nonsense\r\n\r\n")
+        assert (await client.answer())[0] == 400
+        assert await client.ended()
+        for _ in range(2):
+            client.send(b"more")
+            # What was sent before this answer has arrived, and with it what the server's end makes of it.
+            other.send(post("/", b""))
+            assert (await other.answer())[0] == 200
+        connection = client.writer.get_extra_info("socket")
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        assert not client.writer.transport.is_closing()
+
+
+async def test_a_refused_client_that_sends_for_ever_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "LINGER_S", 0.1)
+    async with listening() as (server, port), wire(port) as client:
+        client.send(b"nonsense\r\n\r\n")
+        assert (await client.answer())[0] == 400
+        assert len(server.connections) == 1
+
+        def dropped() -> bool:
+            client.send(b"more")
+            return not server.connections
+
+        await until(dropped, "the connection is dropped")
 
 
 async def test_a_client_that_sends_byte_by_byte_gains_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
