@@ -24,7 +24,7 @@ class _Asked:
     work: Work
     told: "asyncio.Future[Any]"
     result: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class GroupCommit:
@@ -55,7 +55,8 @@ class GroupCommit:
         group = [asked for asked in group if not asked.told.cancelled()]
         try:
             self._transaction(group)
-        except Exception as error:
+        except BaseException as error:
+            # Whatever it is: it is told to those who wait, or they would wait for ever.
             for asked in group:
                 asked.error = asked.error or error
         # A loop that is closed has nobody left who waits.
@@ -88,7 +89,7 @@ class GroupCommit:
         db.execute("SAVEPOINT one")
         try:
             asked.result = asked.work(db)
-        except Exception as error:
+        except BaseException as error:
             asked.error = error
             if not db.in_transaction:
                 # SQLite itself has undone the whole, for want of space or memory.
@@ -101,7 +102,10 @@ def _tell(group: list[_Asked]) -> None:
     for asked in group:
         if asked.told.done():
             continue
-        if asked.error is not None:
+        if isinstance(asked.error, StopIteration):
+            # A future cannot raise it: in a coroutine it would mean the end of an iteration.
+            asked.told.set_exception(RuntimeError(f"the work raised {asked.error!r}"))
+        elif asked.error is not None:
             asked.told.set_exception(asked.error)
         else:
             asked.told.set_result(asked.result)

@@ -104,6 +104,32 @@ async def test_writes_at_the_same_time_share_a_commit_and_fail_alone(tmp_path: P
     await store.close()
 
 
+class _EndError(BaseException):
+    """No Exception, as KeyboardInterrupt is none."""
+
+
+@pytest.mark.parametrize("error", [_EndError("stop"), StopIteration("stop"), LookupError("stop")])
+async def test_whatever_a_work_raises_nobody_waits_for_ever(tmp_path: Path, error: BaseException) -> None:
+    def fail(db: sqlite3.Connection) -> None:
+        db.execute("INSERT INTO things VALUES ('lost')")
+        raise error
+
+    store = await opened(tmp_path / "s.db")
+    go = threading.Event()
+    async with asyncio.timeout(10):
+        first = await held(store, go)
+        bad = asyncio.create_task(store.write(fail))
+        good = asyncio.create_task(store.write(lambda db: db.execute("INSERT INTO things VALUES ('a')")))
+        await asyncio.sleep(0)
+        go.set()
+        await first
+        raised, _ = await asyncio.gather(bad, good, return_exceptions=True)
+        assert "stop" in str(raised)
+        await store.write(lambda db: db.execute("INSERT INTO things VALUES ('b')"))
+        assert await names(store) == ["a", "b"]
+        await store.close()
+
+
 async def test_when_the_commit_fails_nobody_is_told_of_success(tmp_path: Path) -> None:
     store = await opened(tmp_path / "s.db")
     await store.write(
