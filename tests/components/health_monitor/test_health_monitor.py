@@ -32,11 +32,14 @@ SERVICE = replace(
 )
 
 
-def look(status: ComponentStatus, partial: bool = False) -> Look:
-    return Look(status, "2026-01-01T00:00:00Z", 1.0, None if status is S.HEALTHY else "why", partial)
+def look(status: ComponentStatus, partial: bool = False, starting: bool = False) -> Look:
+    why = None if status is S.HEALTHY else "why"
+    return Look(status, "2026-01-01T00:00:00Z", 1.0, why, partial, starting)
 
 
 LIVE, DEAD = look(S.HEALTHY, partial=True), look(S.UNREACHABLE, partial=True)
+#: Not open yet, and not there yet.
+OPENING, COMING = look(S.UNHEALTHY, starting=True), look(S.UNREACHABLE, partial=True, starting=True)
 WELL, HALF, ILL, GONE = look(S.HEALTHY), look(S.DEGRADED), look(S.UNHEALTHY), look(S.UNREACHABLE)
 
 
@@ -58,6 +61,15 @@ WELL, HALF, ILL, GONE = look(S.HEALTHY), look(S.DEGRADED), look(S.UNHEALTHY), lo
         ([WELL, ILL, LIVE, WELL], S.HEALTHY, 0),
         ([WELL, GONE, GONE, DEAD], S.UNREACHABLE, 3),
         ([WELL, look(S.UNHEALTHY, partial=True)], S.HEALTHY, 1),
+        ([COMING] * 20, S.UNKNOWN, 20),
+        ([COMING] * 20 + [DEAD], S.UNREACHABLE, 21),
+        ([COMING, COMING, COMING, LIVE, OPENING, OPENING, OPENING, WELL], S.HEALTHY, 0),
+        ([OPENING] * 5, S.UNKNOWN, 5),
+        ([OPENING, ILL], S.UNHEALTHY, 2),
+        ([WELL, COMING, COMING, COMING], S.UNREACHABLE, 3),
+        ([WELL, DEAD, OPENING], S.HEALTHY, 2),
+        ([WELL, DEAD, DEAD, OPENING], S.UNHEALTHY, 3),
+        ([WELL, OPENING, LIVE, OPENING, LIVE, OPENING], S.UNHEALTHY, 3),
     ],
 )
 def test_what_looks_lead_to(looks: list[Look], status: ComponentStatus, failures: int) -> None:
@@ -68,7 +80,10 @@ def test_what_looks_lead_to(looks: list[Look], status: ComponentStatus, failures
 
 
 all_looks = st.builds(
-    look, st.sampled_from([S.HEALTHY, S.DEGRADED, S.UNHEALTHY, S.UNREACHABLE]), st.booleans()
+    look,
+    st.sampled_from([S.HEALTHY, S.DEGRADED, S.UNHEALTHY, S.UNREACHABLE]),
+    st.booleans(),
+    st.booleans(),
 )
 
 
@@ -106,9 +121,9 @@ def test_a_good_report_always_takes_everything_back(looks: list[Look]) -> None:
 
 
 @given(st.lists(all_looks, max_size=20), all_looks.filter(lambda item: item.status.failing))
-def test_three_misses_are_always_enough(looks: list[Look], bad: Look) -> None:
+def test_three_misses_are_always_enough_for_one_that_has_been_up(looks: list[Look], bad: Look) -> None:
     record = Record("x", critical=True)
-    for item in looks:
+    for item in [WELL, *looks]:
         record.take(item)
     for _ in range(MISSES):
         record.take(bad)
@@ -146,6 +161,8 @@ class Played:
         self.name = name
         self.live = True
         self.status = Health.HEALTHY
+        self.trouble = "own"
+        self.uptime_s = 1.0
         self.events: list[dict[str, Any]] = []
 
     def __call__(self, request: HttpRequest) -> HttpReply:
@@ -155,12 +172,12 @@ class Played:
         if request.path == "/health/live":
             return HttpReply(200 if self.live else 503, {}, b"{}")
         if request.path == "/health":
-            check = CheckResult(name="own", status=self.status, critical=True, detail="some trouble")
+            check = CheckResult(name=self.trouble, status=self.status, critical=True, detail="some trouble")
             report = HealthReport(
                 component=self.name,
                 version="1",
                 status=self.status,
-                uptime_s=1,
+                uptime_s=self.uptime_s,
                 config_revision=1,
                 checks=[check],
                 ts="2026-01-01T00:00:00Z",
@@ -242,11 +259,38 @@ async def test_a_component_that_was_still_opening_is_not_ill_for_a_whole_round(
     analyzer.status = Health.UNHEALTHY
     async with component(slow, tmp_path, system=system) as it:
         await until(lambda: it.state.records["market-analyzer"].status is S.UNHEALTHY, "it is not open yet")
+        await until(lambda: it.state.records["position-sizer"].been_up, "the other is well")
         del system.played["position-sizer"]
         await it.post("/v1/run")
         analyzer.status = Health.HEALTHY
         await until(lambda: it.state.records["market-analyzer"].status is S.HEALTHY, "it is well")
         await until(lambda: it.state.records["position-sizer"].status is S.UNREACHABLE, "the other is gone")
+
+
+async def test_who_has_never_been_up_is_starting_until_the_limit(tmp_path: Path, system: System) -> None:
+    analyzer, alerts = system.played["market-analyzer"], system.played["alert-manager"]
+    sizer = system.played.pop("position-sizer")
+    assert isinstance(analyzer, Played)
+    assert isinstance(alerts, Played)
+    assert isinstance(sizer, Played)
+    analyzer.status, analyzer.trouble = Health.UNHEALTHY, "open"
+    async with component(SERVICE, tmp_path, system=system) as it:
+        records = it.state.records
+        await until(lambda: records["market-analyzer"].failures > 2 * MISSES, "it is looked at often")
+        await until(
+            lambda: records["position-sizer"].failures > 2 * MISSES, "so is the one that is not there"
+        )
+        assert not records["market-analyzer"].status.failing
+        assert not records["position-sizer"].status.failing
+        assert await whole(it) == "degraded"
+        assert changes(alerts) == []
+        analyzer.uptime_s = 61.0
+        await until(lambda: records["market-analyzer"].status is S.UNHEALTHY, "its time to start is over")
+        await until(lambda: records["position-sizer"].status is S.UNREACHABLE, "so is the system's")
+        analyzer.status = Health.HEALTHY
+        system.played["position-sizer"] = sizer
+        await until(lambda: records["market-analyzer"].status is S.HEALTHY, "it is up")
+        await until(lambda: records["position-sizer"].status is S.HEALTHY, "so is the other")
 
 
 async def test_what_a_look_found_does_not_wait_for_the_others(

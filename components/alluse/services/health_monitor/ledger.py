@@ -1,7 +1,7 @@
 """What is known about each component, and what follows for the whole. No input or output, no clock.
 
 A component that does not answer is believed to be down after three looks in a row; one that says itself
-that it is unhealthy is believed at once.
+that it is unhealthy is believed at once. One that has never been up is starting, not down, while it may be.
 """
 
 from collections import deque
@@ -23,13 +23,18 @@ HISTORY: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at a component found. `partial` looks saw its liveness only, not its own report."""
+    """What one look at a component found.
+
+    `partial` looks saw its liveness only, not its own report. `starting` says of one that failed that it is
+    what a component looks like while it starts, and that there is still time for that.
+    """
 
     status: ComponentStatus
     at: str
     duration_ms: float
     error: str | None = None
     partial: bool = False
+    starting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,10 @@ class Record:
     failures: int = 0
     #: Its last own report was bad: being alive does not take that back.
     said_unhealthy: bool = False
+    #: Its last own report was that it is not open yet: being alive does not take that back either.
+    said_opening: bool = False
+    #: Some report of its own was not bad.
+    been_up: bool = False
     latest: Look | None = None
     #: What was wrong at the last look that could tell: being alive does not say what a report would.
     problem: str | None = None
@@ -69,13 +78,16 @@ class Record:
         if look.status.failing:
             self.failures += 1
             if look.status is ComponentStatus.UNHEALTHY and not look.partial:
-                self.said_unhealthy = True
-            if self.said_unhealthy or self.failures >= MISSES:
+                self.said_opening = look.starting
+                self.said_unhealthy |= not look.starting
+            believed = self.said_unhealthy or self.failures >= MISSES
+            if believed and (self.been_up or not look.starting):
                 self.status = look.status
         elif not look.partial:
-            self.said_unhealthy, self.failures = False, 0
+            self.said_unhealthy = self.said_opening = False
+            self.failures, self.been_up = 0, True
             self.status = look.status
-        elif not self.said_unhealthy:
+        elif not (self.said_unhealthy or self.said_opening):
             # It lives; whether it is degraded only its own report can say.
             self.failures = 0
             if was.failing or was is ComponentStatus.UNKNOWN:
@@ -105,13 +117,16 @@ class Record:
 
 
 def overall(records: Iterable[Record], swept: bool) -> OverallStatus:
-    """Critical when a critical one fails, degraded when any fails or is degraded, unknown before a sweep."""
+    """Critical when a critical one fails, degraded when any fails, is degraded or has yet to come up, unknown
+    before a sweep."""
     if not swept:
         return OverallStatus.UNKNOWN
     listed = list(records)
     if any(record.critical and record.status.failing for record in listed):
         return OverallStatus.CRITICAL
     if any(record.status.failing or record.status is ComponentStatus.DEGRADED for record in listed):
+        return OverallStatus.DEGRADED
+    if any(record.failures and not record.been_up for record in listed):
         return OverallStatus.DEGRADED
     return OverallStatus.HEALTHY
 

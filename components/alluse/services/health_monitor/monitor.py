@@ -20,6 +20,9 @@ LIVE_TIMEOUT_S: Final = 2.0
 KEY_FAST: Final = "monitoring.health.fast_interval"
 KEY_SWEEP: Final = "monitoring.health.check_interval"
 KEY_TIMEOUT: Final = "monitoring.health.timeout_seconds"
+KEY_STARTUP: Final = "deployment.startup_timeout"
+#: The check by which a component's report says that it has not been opened yet.
+OPEN: Final = "open"
 MAX_CHECKS: Final = 100
 
 
@@ -35,6 +38,8 @@ class Monitor:
         #: Loop time when the last sweep ended; None before the first.
         self.swept_at: float | None = None
         self._overall = OverallStatus.UNKNOWN
+        #: Loop time since when the system runs, as far as is known: the oldest process that told its age.
+        self._system_since = asyncio.get_running_loop().time()
 
     @property
     def swept(self) -> bool:
@@ -109,7 +114,8 @@ class Monitor:
         else:
             if not 200 <= reply.status < 300:
                 status, problem = ComponentStatus.UNHEALTHY, f"{path} answers {reply.status}"
-        return Look(status, now(), _ms(started), problem or None, partial)
+        starting = status is ComponentStatus.UNREACHABLE and self._system_starts()
+        return Look(status, now(), _ms(started), problem or None, partial, starting)
 
     async def _report(self, name: str) -> Look:
         """What the component says about itself."""
@@ -120,14 +126,23 @@ class Monitor:
             )
             report = HealthReport.model_validate_json(reply.body)
         except PeerError as error:
-            return Look(ComponentStatus.UNREACHABLE, now(), _ms(started), error.detail)
+            missed = ComponentStatus.UNREACHABLE
+            return Look(missed, now(), _ms(started), error.detail, starting=self._system_starts())
         except ValidationError:
             problem = f"{contract.PATH_HEALTH} answers {reply.status} with something that is no report"
             return Look(ComponentStatus.UNHEALTHY, now(), _ms(started), problem)
         bad = [
             f"{check.name}: {check.detail}" for check in report.checks if check.status is not Health.HEALTHY
         ]
-        return Look(ComponentStatus(report.status.value), now(), _ms(started), "; ".join(bad)[:500] or None)
+        status = ComponentStatus(report.status.value)
+        self._system_since = min(self._system_since, asyncio.get_running_loop().time() - report.uptime_s)
+        starting = report.uptime_s < self._context.config.number(KEY_STARTUP) and _only_not_open(report)
+        return Look(status, now(), _ms(started), "; ".join(bad)[:500] or None, starting=starting)
+
+    def _system_starts(self) -> bool:
+        """Whether one that nobody has seen yet may only be on its way."""
+        age = asyncio.get_running_loop().time() - self._system_since
+        return age < self._context.config.number(KEY_STARTUP)
 
     @staticmethod
     def _wants_report(record: Record) -> bool:
@@ -135,7 +150,7 @@ class Monitor:
         came_back = len(looks) == 2 and looks[0].status.failing and not looks[1].status.failing
         first_seen = len(looks) == 1 and not looks[0].status.failing
         unwell = record.said_unhealthy or record.status is ComponentStatus.DEGRADED
-        return came_back or first_seen or unwell
+        return came_back or first_seen or unwell or record.said_opening
 
     async def _announce(self, transition: Transition) -> None:
         self._context.log.info(
@@ -172,6 +187,11 @@ class Monitor:
         await self._context.events.emit(
             "health.system_changed", {"from": was.value, "to": status.value, "failing": failing}
         )
+
+
+def _only_not_open(report: HealthReport) -> bool:
+    failed = {check.name for check in report.checks if check.critical and check.status is Health.UNHEALTHY}
+    return failed == {OPEN}
 
 
 def _ms(started: float) -> float:
