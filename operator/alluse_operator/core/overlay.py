@@ -31,6 +31,11 @@ def restarted(at: datetime, avoided_node: str = "") -> dict[str, Any]:
     return overlay
 
 
+def restarted_again(workload: Object, at: datetime) -> dict[str, Any]:
+    """The overlay of a rollout at that time; a node that is avoided already stays so."""
+    return restarted(at, _avoided(mapping_at(workload, "spec", "template", "spec", "affinity")))
+
+
 def carried(workload: Object) -> dict[str, Any]:
     """The overlay that a live workload has; empty: none."""
     template = mapping_at(workload, "spec", "template")

@@ -143,9 +143,12 @@ class _Rescue:
             or not edges.is_due(name, self.asked, self.system, self.around.assessments)
         ):
             return False
-        others = [until for other, until in self.busy.items() if other != name]
-        if len(others) >= policy.max_concurrent:
-            self.moments.append(min(others))
+        if name in self.busy:
+            # Its own recovery is under way: not two restarts at once.
+            self.moments.append(self.busy[name])
+            return False
+        if len(self.busy) >= policy.max_concurrent:
+            self.moments.append(min(self.busy.values()))
             return False
         attempts = self.around.sights[name].attempts
         full = recovery.budget_opens(attempts, policy, self.system.generation, self.now, self._retried(name))

@@ -86,7 +86,8 @@ def pay(
     if plain is None:
         return None
     record = recovery.record(sight.attempts, attempt, policy, len(sight.attempts))
-    return replace(plain, history=record, debts=(), attempt=attempt, template=overlay.restarted(attempt.at))
+    template = overlay.restarted_again(_live(plain, around), attempt.at)
+    return replace(plain, history=record, debts=(), attempt=attempt, template=template)
 
 
 def note_debts(sight: Sight, debts: tuple[Debt, ...], around: Surroundings) -> Recover | None:
@@ -125,6 +126,10 @@ def _plain(sight: Sight, around: Surroundings) -> Recover | None:
     )
 
 
+def _live(action: Recover, around: Surroundings) -> Object:
+    return around.snapshot.objects.get(action.workload, {})
+
+
 def _first_time(
     sight: Sight, attempt: Attempt, plain: Recover, around: Surroundings
 ) -> tuple[Attempt, Recover]:
@@ -135,7 +140,8 @@ def _first_time(
     match attempt.action:
         case ActionType.ROLLOUT_RESTART:
             made = replace(attempt, targets=_uids(stuck))
-            return made, replace(plain, template=overlay.restarted(attempt.at), evict=stuck)
+            template = overlay.restarted_again(_live(plain, around), attempt.at)
+            return made, replace(plain, template=template, evict=stuck)
         case ActionType.RESCHEDULE_ELSEWHERE:
             node = _node_of(sight, attempt.pod_uid)
             made = replace(attempt, note=node)

@@ -9,7 +9,8 @@ import pytest
 
 from alluse_operator.api import names
 from alluse_operator.api.spec import OnUnhealthy
-from alluse_operator.core import history
+from alluse_operator.api.status import ActionType
+from alluse_operator.core import history, overlay
 from alluse_operator.core.actions import Recover
 from alluse_operator.core.desired import Component, Dependency, Health, RecoveryPolicy
 from alluse_operator.core.objects import Ref, annotations
@@ -186,6 +187,40 @@ def test_who_is_owed_a_restart_waits_for_those_below_that_are_owed_one() -> None
             assert len(made) <= 1
             order += made
     assert order == ["web", "shop"]
+
+
+def owe_a_restart(cluster: ModelCluster, *attempts: history.Attempt) -> dict[str, Any]:
+    """The Deployment of `web` with a restart on its record that is owed to it for `base`, which is well."""
+    workload = cluster.objects[Ref("Deployment", "shop-web")]
+    owed = (history.Debt("base", cluster.now - GRACE),)
+    workload["metadata"]["annotations"][names.RECOVERY_ANNOTATION] = history.render(attempts, owed)
+    return workload
+
+
+def test_a_restart_that_is_owed_waits_until_the_component_s_own_recovery_has_ended() -> None:
+    cluster = started(component("base"), component("web", on("base", OnUnhealthy.RESTART)))
+    (pod,) = pods(cluster, "web")
+    step = history.Attempt(pod.uid, cluster.now, "ProbeFailed", 1, 1, action=ActionType.RESCHEDULE_ELSEWHERE)
+    cluster.turn_grey(pod)
+    owe_a_restart(cluster, step)
+    run(cluster, 5)
+    assert debts(cluster, "web")
+    assert cluster.reached["rolled out"] == 0
+    heal(cluster, "web")
+    run(cluster, 5)
+    assert debts(cluster, "web") == ()
+    assert cluster.reached["rolled out"] == 1
+
+
+def test_a_restart_that_is_owed_does_not_lead_back_to_the_node_that_the_component_was_moved_from() -> None:
+    cluster = started(component("base"), component("web", on("base", OnUnhealthy.RESTART)))
+    workload = owe_a_restart(cluster)
+    template = workload["spec"]["template"]
+    template["metadata"].setdefault("annotations", {})[names.RESTARTED_AT_ANNOTATION] = "long ago"
+    template["spec"] |= overlay.restarted(cluster.now, "node-9")["spec"]
+    run(cluster, 10)
+    assert debts(cluster, "web") == ()
+    assert "node-9" in str(cluster.objects[Ref("Deployment", "shop-web")]["spec"]["template"]["spec"])
 
 
 @pytest.mark.parametrize("how", [OnUnhealthy.IGNORE, OnUnhealthy.HOLD])
