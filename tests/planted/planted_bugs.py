@@ -29,6 +29,8 @@ CLIENT = "tests/unit/shell/test_client.py"
 JOURNAL = "tests/unit/shell/test_journal.py"
 MIRROR = "tests/unit/shell/test_mirror.py"
 PROBER = "tests/unit/shell/test_prober.py"
+RECOVERY_WRITES = "tests/unit/shell/test_recovery_writes.py"
+WRITES = "tests/unit/shell/test_writes.py"
 
 BUGS = (
     Bug(
@@ -344,7 +346,7 @@ BUGS = (
         "cluster/actions.py",
         "        if not action.resume:\n            record",
         "        if False:\n            record",
-        f"{APPLIER}::test_a_restart_is_recorded_before_it_is_made",
+        f"{RECOVERY_WRITES}::test_a_restart_is_recorded_before_it_is_made",
     ),
     Bug(
         "the pod that has taken the sick one's name is evicted",
@@ -358,14 +360,14 @@ BUGS = (
         "cluster/actions.py",
         "            if action.template:",
         "            if False:",
-        f"{APPLIER}::test_a_rollout_is_recorded_and_done_by_one_write",
+        f"{RECOVERY_WRITES}::test_a_rollout_is_recorded_and_done_by_one_write",
     ),
     Bug(
         "a write is tried again for ever",
         "cluster/writes.py",
         "                if not error.transient or attempt >= self.retries.attempts:",
         "                if not error.transient:",
-        f"{APPLIER}::test_an_outage_ends_as_a_transient_outcome_within_a_few_seconds",
+        f"{WRITES}::test_an_outage_ends_as_a_transient_outcome_within_a_few_seconds",
     ),
     Bug(
         "the answer to a write is not learnt from",
@@ -386,7 +388,7 @@ BUGS = (
         "cluster/applier.py",
         "if _is_workload(one) and one.component in unkept]:",
         "if False]:",
-        f"{APPLIER}::test_a_workload_keeps_its_revision_while_that_cannot_be_kept",
+        f"{RECOVERY_WRITES}::test_a_workload_keeps_its_revision_while_that_cannot_be_kept",
     ),
     Bug(
         "what arrives late takes the place of what is newer",
