@@ -1,50 +1,32 @@
 """A conversation between real processes: the agent dies between two turns, then what it needs dies."""
 
-from pathlib import Path
 from typing import Any
 
 from component_processes import Cluster, Process
 from conversations import ONBOARDING
-
-NEEDED = (
-    "config-manager",
-    "memory-manager",
-    "intent-detector",
-    "entity-extractor",
-    "market-analyzer",
-    "position-sizer",
-    "delta-selector",
-    "portfolio-risk-monitor",
-    "drawdown-protection",
-    "enhanced-agent",
-)
 
 
 def say(agent: Process, message: str) -> tuple[int, Any]:
     return agent.request("POST", "/v1/chat", {"user_id": "u1", "message": message}, timeout_s=20)
 
 
-def test_an_onboarding_survives_the_death_of_the_agent(tmp_path: Path) -> None:
-    with Cluster(tmp_path, {"ALL_USE_ENV": "test"}) as cluster:
-        running = {name: cluster.start(name) for name in NEEDED}
-        for process in running.values():
-            process.wait_ready()
-        agent = running["enhanced-agent"]
-        for message in ONBOARDING[:3]:
-            assert say(agent, message)[0] == 200
-        agent.kill()
-        agent = cluster.start("enhanced-agent")
-        agent.wait_ready()
-        status, answer = say(agent, ONBOARDING[3])
-        assert (status, answer["degraded"], answer["intent"]) == (200, [], "recommend_trades")
-        assert answer["reply"].count("No contract fits") == 3
-        assert "Performance report" in say(agent, ONBOARDING[4])[1]["reply"]
-        assert agent.get("/v1/users/u1/status")[1]["total_balance"] == 50_000
+def test_an_onboarding_survives_the_death_of_the_agent(whole: Cluster) -> None:
+    agent = whole.running["enhanced-agent"]
+    for message in ONBOARDING[:3]:
+        assert say(agent, message)[0] == 200
+    agent.kill()
+    agent = whole.start("enhanced-agent")
+    agent.wait_ready()
+    status, answer = say(agent, ONBOARDING[3])
+    assert (status, answer["degraded"], answer["intent"]) == (200, [], "recommend_trades")
+    assert answer["reply"].count("No contract fits") == 3
+    assert "Performance report" in say(agent, ONBOARDING[4])[1]["reply"]
+    assert agent.get("/v1/users/u1/status")[1]["total_balance"] == 50_000
 
-        running["market-analyzer"].kill()
-        status, answer = say(agent, ONBOARDING[3])
-        assert (status, answer["degraded"]) == (200, ["market-analyzer"])
-        assert not any(letter.isdigit() for letter in answer["reply"])
-        assert agent.status("/health/ready") == 200
-        running["memory-manager"].kill()
-        assert say(agent, ONBOARDING[3])[0] == 503
+    whole.running["market-analyzer"].kill()
+    status, answer = say(agent, ONBOARDING[3])
+    assert (status, answer["degraded"]) == (200, ["market-analyzer"])
+    assert not any(letter.isdigit() for letter in answer["reply"])
+    assert agent.status("/health/ready") == 200
+    whole.running["memory-manager"].kill()
+    assert say(agent, ONBOARDING[3])[0] == 503

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alluse.contract import COMPONENTS, STOP_SECONDS
+from alluse.contract import STOP_SECONDS
 from component_processes import Cluster, Process, wait_for
 
 TEST_MODE = {"ALL_USE_ENV": "test"}
@@ -168,22 +168,6 @@ def test_the_four_together(cluster: Cluster) -> None:
     for process in cluster.running.values():
         if process.process.poll() is None:
             assert process.stop() < STOP_SECONDS
-
-
-def test_all_sixteen_run_and_stop(cluster: Cluster) -> None:
-    for name in COMPONENTS:
-        cluster.start(name)
-    for process in cluster.running.values():
-        process.wait_ready(120)
-    for name, process in cluster.running.items():
-        assert process.get("/info")[1]["order"] == COMPONENTS[name].order
-        status, report = process.get("/health")
-        assert (status, report["component"]) == (200, name)
-        assert process.get("/openapi.json")[1]["info"]["title"] == name
-    for process in cluster.running.values():
-        process.process.send_signal(signal.SIGTERM)
-    codes = {name: process.process.wait(30) for name, process in cluster.running.items()}
-    assert codes == dict.fromkeys(COMPONENTS, 0)
 
 
 def test_a_backup_is_made_while_it_runs_and_restored_while_it_does_not(cluster: Cluster) -> None:

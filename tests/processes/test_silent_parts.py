@@ -1,12 +1,10 @@
 """Ten users at once while a part is away in each way in which a part can be away: nobody waits for long."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
 import missing_parts
-from alluse.contract import COMPONENTS
 from component_processes import Cluster, wait_for
 from conversations import TEN
 from load import Answered, talk
@@ -16,17 +14,11 @@ MARKET = "market-analyzer"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("silent"), {"ALL_USE_ENV": "test"}) as running:
-        for name in COMPONENTS:
-            running.start(name)
-        for process in running.running.values():
-            process.wait_ready(120)
-        wait_for(
-            lambda: running.running["enhanced-agent"].get("/v1/trading-gate")[1]["open"], "the gate is open"
-        )
-        running.running[MARKET].kill()
-        yield running
+def cluster(sixteen: Cluster) -> Cluster:
+    """All sixteen but one."""
+    sixteen.make_whole()
+    sixteen.running[MARKET].kill()
+    return sixteen
 
 
 @pytest.mark.parametrize("away", [Refusing, BlackHole, Dropping])
