@@ -19,11 +19,9 @@ from tools.cluster.controlplane import ControlPlane
 
 import specs
 from alluse_operator.cluster.kinds import DEPLOYMENT, POD, SERVICE
-from apiserver import ApiServer
 from fault_proxy import FaultProxy
 from operators import ROOT, OperatorProcess
 from sickness import pods_of, sicken
-from simulated import simulated_plane
 from watching import Watcher
 
 #: Value of a Secret, which must turn up nowhere.
@@ -145,27 +143,20 @@ def test_a_decision_can_be_made_again_from_its_record(watcher: Watcher, start: S
         assert base64.b64encode(PLANTED.encode()).decode() not in place
 
 
-@pytest.fixture
-def own_plane(tmp_path: Path) -> Iterator[ControlPlane]:
-    with simulated_plane(tmp_path / "plane") as plane:
-        yield plane
-
-
-def test_an_api_server_that_is_away(own_plane: ControlPlane, tmp_path: Path) -> None:
+def test_an_api_server_that_is_away(plane: ControlPlane, watcher: Watcher, tmp_path: Path) -> None:
     """The operator stays, says that it is not ready, touches nothing, and puts right what has changed
     meanwhile.
     """
-    watcher = Watcher(ApiServer(own_plane), "default")
-    with OperatorProcess(own_plane.kubeconfig, tmp_path) as operator:
+    with OperatorProcess(plane.kubeconfig, tmp_path) as operator:
         operator.wait_until_leading()
         watcher.create(specs.chain("first", "second"))
         watcher.until_ready()
         pods = {pod["metadata"]["uid"] for pod in watcher.list(POD)}
-        own_plane.stop_process("kube-apiserver", kill=True)
+        plane.stop_process("kube-apiserver", kill=True)
         watcher.until(lambda: operator.get("/readyz")[0] == 503, "it says that it is not ready")
         assert operator.get("/livez")[0] == 200
-        own_plane.start_process("kube-apiserver")
-        own_plane.wait_ready()
+        plane.start_process("kube-apiserver")
+        plane.wait_ready()
         watcher.delete(SERVICE, "demo-first")
         watcher.until(lambda: watcher.get(SERVICE, "demo-first"), "the Service is there again")
         watcher.until_ready()
