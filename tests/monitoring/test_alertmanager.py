@@ -18,7 +18,7 @@ from alluse_operator.api.spec import AlertSeverity
 from alluse_operator.cluster.alerting.configuration import SinkSettings, SinkType
 from alluse_operator.cluster.alerting.messages import Message
 from alluse_operator.cluster.alerting.sinks import Sent, build
-from alluse_operator.core.alerts import AlertName, Notice, NoticeKind
+from alluse_operator.core.notices import AlertName, Notice, NoticeKind
 from receivers import Delivery, Receiver
 
 DEPENDANTS = tuple(f"dependant-{number}" for number in range(7))

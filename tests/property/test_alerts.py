@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from alluse_operator.api.spec import AlertSeverity
 from alluse_operator.api.status import ALERTS_MAX, AlertState, AlertStatus
 from alluse_operator.core import alerts
-from alluse_operator.core.alerts import (
+from alluse_operator.core.alerts import advance
+from alluse_operator.core.desired import AlertPolicy, Identity
+from alluse_operator.core.notices import (
     AlertName,
     Alerts,
     Delivery,
@@ -21,9 +23,7 @@ from alluse_operator.core.alerts import (
     Outbox,
     Situation,
     Trouble,
-    advance,
 )
-from alluse_operator.core.desired import AlertPolicy, Identity
 from builders import T0
 
 IDENTITY = Identity("ns", "demo", "uid-1", 1)

@@ -24,8 +24,8 @@ from alluse_operator.cluster.alerting.messages import Message, sentence
 from alluse_operator.cluster.alerting.sinks import LogSink, Rejected, Result, Retry, Sent, Sink, build
 from alluse_operator.cluster.mirror import Key
 from alluse_operator.cluster.recorder import Recorder
-from alluse_operator.core.alerts import EVENT_SINK, Delivery, Notice, NoticeKind, Outbox
 from alluse_operator.core.events import Event, EventReason
+from alluse_operator.core.notices import EVENT_SINK, Delivery, Notice, NoticeKind, Outbox
 from alluse_operator.metrics import Metrics
 
 log = logging.getLogger(__name__)

@@ -29,11 +29,11 @@ from alluse_operator.api.status import (
 )
 from alluse_operator.core import alerts, startup, troubles, words
 from alluse_operator.core.actions import Apply, ApplyReason, Outcome, Recover
-from alluse_operator.core.alerts import Alerts, Outbox
 from alluse_operator.core.conditions import conditions
 from alluse_operator.core.desired import AlertPolicy
 from alluse_operator.core.diagnosis import SICK
 from alluse_operator.core.events import Event
+from alluse_operator.core.notices import Alerts, Outbox
 from alluse_operator.core.observed import PreviousStatus, Snapshot
 from alluse_operator.core.plan import ComponentPlan, Mode, Plan
 from alluse_operator.core.rows import component_rows, settle, shorten

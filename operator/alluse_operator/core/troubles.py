@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from alluse_operator.api.conditions import ComponentReason
 from alluse_operator.api.spec import AlertSeverity, Criticality
 from alluse_operator.api.status import AlertStatus, ComponentState, InterlockState
-from alluse_operator.core.alerts import AlertName, Situation, Trouble
 from alluse_operator.core.causes import INFRASTRUCTURE, node_cause
 from alluse_operator.core.diagnosis import SICK
 from alluse_operator.core.gate import WELL
+from alluse_operator.core.notices import AlertName, Situation, Trouble
 from alluse_operator.core.observed import PreviousStatus
 from alluse_operator.core.plan import ComponentPlan, Mode, Plan
 from alluse_operator.core.verdicts import InterlockView

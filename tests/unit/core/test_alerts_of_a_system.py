@@ -8,8 +8,8 @@ from typing import Any
 
 from alluse_operator.api.spec import AlertSeverity, Criticality
 from alluse_operator.api.status import AllUseSystemStatus
-from alluse_operator.core.alerts import Delivery, Notice, NoticeKind, Outbox
 from alluse_operator.core.desired import AlertPolicy, Dependency
+from alluse_operator.core.notices import Delivery, Notice, NoticeKind, Outbox
 from alluse_operator.core.report import make_report
 from builders import at
 from desired_values import make_component, make_system

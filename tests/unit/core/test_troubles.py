@@ -11,8 +11,8 @@ import pytest
 from alluse_operator.api.conditions import ComponentReason, Reason
 from alluse_operator.api.spec import AlertSeverity, Criticality
 from alluse_operator.api.status import AlertState, AlertStatus, ComponentState, InterlockState
-from alluse_operator.core.alerts import AlertName, Situation
 from alluse_operator.core.desired import AlertPolicy, Interlock
+from alluse_operator.core.notices import AlertName, Situation
 from alluse_operator.core.observed import PreviousStatus
 from alluse_operator.core.plan import ComponentPlan, Mode, Plan
 from alluse_operator.core.troubles import DEGRADED_FOR, find

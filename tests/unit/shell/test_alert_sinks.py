@@ -18,7 +18,7 @@ from alluse_operator.api.spec import AlertSeverity
 from alluse_operator.cluster.alerting.configuration import SinkSettings, SinkType
 from alluse_operator.cluster.alerting.messages import Message, alertmanager_alerts
 from alluse_operator.cluster.alerting.sinks import LogSink, Rejected, Result, Retry, Sent, build
-from alluse_operator.core.alerts import AlertName, Notice, NoticeKind
+from alluse_operator.core.notices import AlertName, Notice, NoticeKind
 from builders import T0
 from receivers import Receiver, is_genuine
 

@@ -24,7 +24,7 @@ from alluse_operator.cluster.alerting.sinks import Rejected, Result, Retry, Sent
 from alluse_operator.cluster.mirror import Key
 from alluse_operator.cluster.notifier import QUEUE_LIMIT, Notifier, Patience
 from alluse_operator.cluster.recorder import Recorder
-from alluse_operator.core.alerts import AlertName, Notice, NoticeKind
+from alluse_operator.core.notices import AlertName, Notice, NoticeKind
 from alluse_operator.metrics import Metrics
 from builders import T0
 from receivers import Receiver

@@ -17,8 +17,8 @@ from alluse_operator.api.status import AlertState, AlertStatus, ComponentState
 from alluse_operator.cluster.kinds import SYSTEM
 from alluse_operator.cluster.mirror import Key, Mirror
 from alluse_operator.cluster.reporter import Reporter, gather_for
-from alluse_operator.core.alerts import AlertName, Alerts, Notice, NoticeKind
 from alluse_operator.core.events import Event, EventReason
+from alluse_operator.core.notices import AlertName, Alerts, Notice, NoticeKind
 from alluse_operator.core.report import Facts, Report
 from alluse_operator.errors import ApiError, NotLeading
 from alluse_operator.metrics import Metrics

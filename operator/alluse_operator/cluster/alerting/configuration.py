@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from alluse_operator.core.alerts import BUILT_IN_SINKS
+from alluse_operator.core.notices import BUILT_IN_SINKS
 from alluse_operator.errors import SettingsError
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from alluse_operator.api.status import format_time
-from alluse_operator.core.alerts import AlertName, Notice, NoticeKind
+from alluse_operator.core.notices import AlertName, Notice, NoticeKind
 
 #: Version of the webhook's document; it grows by new fields and changes with new meanings only.
 DOCUMENT_VERSION = "1"

@@ -29,7 +29,7 @@ from alluse_operator.cluster.alerting.messages import (
     sign,
     webhook_body,
 )
-from alluse_operator.core.alerts import LOG_SINK, NoticeKind
+from alluse_operator.core.notices import LOG_SINK, NoticeKind
 
 log = logging.getLogger(__name__)
 
