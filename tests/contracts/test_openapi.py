@@ -25,24 +25,15 @@ DOCUMENTS = Path(__file__).parents[2] / "docs" / "reference" / "openapi"
 PARAMETERS = {"query.timeout_s": 0}
 #: What a document cannot express (a sum, an order, an unknown name) is refused with these.
 ACCEPTANCE = {"positive_data_acceptance": {"expected-statuses": [200, 201, 202, 204, 404, 409, 422]}}
-#: The analysis that they take is another component's answer, and read as leniently as one.
-LENIENT = frozenset({"position-sizer", "delta-selector"})
 #: A body of text: whatever is sent is text.
 TEXTS = {"include-path-regex": "^/(v1/logs|events)$", "generation": {"mode": "positive"}}
 
 
-def config(name: str) -> SchemathesisConfig:
-    """What is expected of a component. What holds for all of its operations is said of no single one: schemathesis
-    would put the two together for each case anew.
-    """
-    if name in LENIENT:
-        checks = {**ACCEPTANCE, "negative_data_rejection": {"enabled": False}}
-        return SchemathesisConfig.from_dict({"seed": 1, "parameters": PARAMETERS, "checks": checks})
-    return SchemathesisConfig.from_dict(
-        {"seed": 1, "operations": [TEXTS], "parameters": PARAMETERS, "checks": ACCEPTANCE}
-    )
-
-
+#: What is expected of each. What holds for all operations is said of no single one: schemathesis would put the two
+#: together for each case anew.
+CONFIG = SchemathesisConfig.from_dict(
+    {"seed": 1, "operations": [TEXTS], "parameters": PARAMETERS, "checks": ACCEPTANCE}
+)
 #: Who is asked for what all sixteen serve alike.
 SHARED = "health-monitor"
 CASES = settings(
@@ -78,7 +69,7 @@ def check(case: schemathesis.Case, cluster: Cluster, name: str, session: request
 def operations_of(name: str, document: dict[str, Any]) -> Callable[..., None]:
     """A test of each operation of a document, sent to a component."""
 
-    @schemathesis.openapi.from_dict(document, config=config(name)).parametrize()
+    @schemathesis.openapi.from_dict(document, config=CONFIG).parametrize()
     @CASES
     def test(case: schemathesis.Case, cluster: Cluster, session: requests.Session) -> None:
         check(case, cluster, name, session)

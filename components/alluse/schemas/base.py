@@ -5,8 +5,9 @@ a default. What comes back from a peer may hold more than we know (`Answer`), so
 understands a newer component. Neither can hold NaN or infinity. Validators are built on first use, because
 most processes never see most messages.
 
-A number that comes in is a number: `false`, `"12"` or 1.0 for a count are refused, and a date is never a
-number of seconds. Enumerations and dates are text in JSON, so only numbers and truth values are strict.
+A number is a number either way: `false`, `"12"` or 1.0 for a count are refused, and a date that comes in is
+never a number of seconds. Enumerations and dates are text in JSON, so only numbers and truth values are
+strict. An answer may be sent on within a request (an analysis to the sizer), and is then read as strictly.
 """
 
 from datetime import UTC, date, datetime
@@ -88,6 +89,12 @@ class Answer(BaseModel):
     model_config = ConfigDict(
         extra="ignore", allow_inf_nan=False, frozen=True, populate_by_name=True, defer_build=True
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _make_strict(schema)
+        return schema
 
 
 class FieldProblem(Answer):

@@ -87,8 +87,8 @@ class DataSource(Answer):
     source: str
     synthetic: bool
     bars: int
-    first_bar: date | None
-    last_bar: date | None
+    first_bar: Day | None
+    last_bar: Day | None
 
 
 class VolatilityAnalysis(Answer):
@@ -154,7 +154,7 @@ class MarketAnalysis(Answer):
     """
 
     symbol: str
-    as_of: date | None
+    as_of: Day | None
     current_price: float
     quality: Quality
     market_condition: Condition | None = None
