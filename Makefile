@@ -34,8 +34,8 @@ install: .venv/.installed ## Create .venv from the hash-locked requirements
 check: install ## Format, lint, types, import layers, unit and property tests (under a minute)
 	@$(BIN)/python -m tools.stages check
 
-test: install ## Every test, on real parts that it sets up itself
-	@$(BIN)/python -m tools.stages test
+test: install ## Every test, on real parts that it sets up itself (ARGS="--only STAGE ..." runs some)
+	@$(BIN)/python -m tools.stages test $(ARGS)
 
 bench: install ## Measure start, gap, recovery, memory; ratios go to build/bench/
 	@PYTHONPATH=tests:. $(BIN)/python -m performance $(ARGS)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.cluster import cache, debian, machine, paths
+from tools.cluster import cache, debian, machine, networks, paths
 from tools.cluster.machine import alive
 from tools.cluster.steps import Step
 
@@ -151,32 +150,6 @@ def _start(step: Step) -> Engine:
     return Engine(True, "no engine answered, so we started one", _environment())
 
 
-def _remove_chains(step: Step) -> None:
-    """Remove the chains and rules that an engine leaves behind when it stops."""
-    if shutil.which("iptables") is None:
-        return
-    for table in ("filter", "nat"):
-        done = step.run(["iptables", "-w", "-t", table, "-S"], check=False)
-        rules = done.stdout.splitlines()
-        for arguments in iptables_cleanup(rules):
-            step.run(["iptables", "-w", "-t", table, *arguments], check=False)
-
-
-def iptables_cleanup(rules: list[str]) -> list[list[str]]:
-    """The iptables arguments that remove Docker's chains and all rules that name them or its bridges.
-
-    `rules` is the output of `iptables -S` for one table. Others' rules are left alone.
-    """
-    chains = [rule.split()[1] for rule in rules if re.match(r"-N DOCKER(-|$)", rule)]
-    ours = re.compile(r" -j DOCKER(-\S+)?( |$)| -[io] (docker0|br-[0-9a-f]{12})( |$)")
-    deletions = [
-        ["-D", *rule.split()[1:]]
-        for rule in rules
-        if rule.startswith("-A ") and rule.split()[1] not in chains and ours.search(rule)
-    ]
-    return [*deletions, *(["-F", chain] for chain in chains), *(["-X", chain] for chain in chains)]
-
-
 def _remove_cgroups() -> None:
     """Remove the empty groups of containers that are gone."""
     root = Path("/sys/fs/cgroup")
@@ -200,9 +173,11 @@ def remove(step: Step) -> bool:
     if our_pid() is None and not state.exists() and not RUN.exists():
         return False
     pid = our_pid()
+    left = networks.Networks()
     if pid is not None:
         if _answers(step, _environment()):
             environment = _environment()
+            left = networks.of_engine(step, environment)
             listed = step.run(["docker", "ps", "-aq"], env=environment, check=False).stdout.split()
             if listed:
                 step.run(["docker", "rm", "-f", "-v", *listed], env=environment, check=False)
@@ -214,7 +189,7 @@ def remove(step: Step) -> bool:
             if time.monotonic() > deadline:
                 raise step.fail(f"dockerd (process {pid}) did not stop", f"Stop it with: kill {pid}")
             time.sleep(0.1)
-    _remove_chains(step)
+    networks.remove_leftovers(step, left)
     _remove_cgroups()
     _unmount_below(RUN)
     _unmount_below(state)

@@ -139,25 +139,3 @@ def test_libraries_are_read_from_ldd() -> None:
         "/lib/x86_64-linux-gnu/libmnl.so.0",
         "/lib64/ld-linux-x86-64.so.2",
     }
-
-
-def test_only_docker_s_own_chains_and_rules_are_removed() -> None:
-    rules = [
-        "-P FORWARD ACCEPT",
-        "-N DOCKER",
-        "-N DOCKER-USER",
-        "-N MY-DOCKER",
-        "-A FORWARD -j DOCKER-USER",
-        "-A FORWARD -o br-0123456789ab -j DOCKER",
-        "-A FORWARD -i br-lan -j ACCEPT",
-        "-A FORWARD -j MY-DOCKER",
-        "-A DOCKER-USER -j RETURN",
-    ]
-    assert engine.iptables_cleanup(rules) == [
-        ["-D", "FORWARD", "-j", "DOCKER-USER"],
-        ["-D", "FORWARD", "-o", "br-0123456789ab", "-j", "DOCKER"],
-        ["-F", "DOCKER"],
-        ["-F", "DOCKER-USER"],
-        ["-X", "DOCKER"],
-        ["-X", "DOCKER-USER"],
-    ]
