@@ -88,15 +88,11 @@ def leg(position: Position, *, spot: float | None, sigma: float | None, as_of: d
     volatility = position.iv or _implied(option, position.price, spot, strike, years, rate) or sigma
     if volatility is None:
         assumed.append("iv")
-    sign = 1.0 if option is OptionType.CALL else -1.0
-    if position.delta is not None:
-        delta = position.delta
-    elif volatility is not None and years > 0:
-        delta = greeks(option, spot, strike, years, rate, volatility).delta
-    elif position.expiry is not None and years == 0:
-        delta = sign if sign * (spot - strike) > 0 else 0.0
-    else:
-        delta = sign * _FULL_DELTA
+    delta = _option_delta(
+        position, option, spot=spot, strike=strike, years=years, volatility=volatility, rate=rate
+    )
+    if delta is None:
+        delta = _FULL_DELTA if option is OptionType.CALL else -_FULL_DELTA
         assumed.append("delta")
     return Leg(
         symbol=position.symbol,
@@ -110,6 +106,27 @@ def leg(position: Position, *, spot: float | None, sigma: float | None, as_of: d
         sigma=volatility or 0.0,
         assumed=tuple(assumed),
     )
+
+
+def _option_delta(
+    position: Position,
+    option: OptionType,
+    *,
+    spot: float,
+    strike: float,
+    years: float,
+    volatility: float | None,
+    rate: float,
+) -> float | None:
+    """Its own, else computed, else at its expiry what it is worth then; None: not known."""
+    if position.delta is not None:
+        return position.delta
+    if volatility is not None and years > 0:
+        return greeks(option, spot, strike, years, rate, volatility).delta
+    if position.expiry is None or years > 0:
+        return None
+    sign = 1.0 if option is OptionType.CALL else -1.0
+    return sign if sign * (spot - strike) > 0 else 0.0
 
 
 def net_exposures(legs: Iterable[Leg]) -> dict[str, float]:

@@ -186,14 +186,10 @@ def _in_cycles(edges: Mapping[str, set[str]]) -> set[str]:
 
 
 def _types(layers: Layers, catalog: Catalog) -> Errors:
+    """What fits a Service only, or a Job only, or state that only one pod may keep."""
     for written in (*layers.in_base, *layers.in_environments):
         entry, path = written.entry, written.path
-        for index, edge in enumerate(entry.depends_on or ()):
-            job = layers.is_job(edge.name)
-            if edge.condition is spec.DependencyCondition.COMPLETED and not job:
-                yield FieldError(f"{path}.dependsOn[{index}].condition", messages.COMPLETED_SERVICE)
-            if edge.condition is spec.DependencyCondition.HEALTHY and job:
-                yield FieldError(f"{path}.dependsOn[{index}].condition", messages.HEALTHY_JOB)
+        yield from _conditions(written, layers)
         if layers.is_job(entry.name):
             for field, message in messages.JOB_FIELDS.items():
                 if getattr(entry, field) is not None:
@@ -203,6 +199,16 @@ def _types(layers: Layers, catalog: Catalog) -> Errors:
         stateful = entry.name in layers.catalog and catalog[entry.name].storage is not None
         if stateful and entry.replicas not in (None, 1):
             yield FieldError(f"{path}.replicas", messages.ONE_REPLICA)
+
+
+def _conditions(written: Written, layers: Layers) -> Errors:
+    """Only a Job completes, and a Job is never healthy."""
+    for index, edge in enumerate(written.entry.depends_on or ()):
+        job = layers.is_job(edge.name)
+        if edge.condition is spec.DependencyCondition.COMPLETED and not job:
+            yield FieldError(f"{written.path}.dependsOn[{index}].condition", messages.COMPLETED_SERVICE)
+        if edge.condition is spec.DependencyCondition.HEALTHY and job:
+            yield FieldError(f"{written.path}.dependsOn[{index}].condition", messages.HEALTHY_JOB)
 
 
 def _images(system: spec.AllUseSystemSpec, layers: Layers) -> Errors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -108,21 +109,18 @@ def waiting(components: Mapping[str, ComponentPlan]) -> str | None:
 def summary(components: Mapping[str, ComponentPlan]) -> str:
     """How many are ready, and how many are in which other state."""
     wanted = [plan for plan in components.values() if not plan.removed]
-    done = sum(1 for plan in wanted if plan.done)
-    if done == len(wanted):
-        text = f"{done} of {len(wanted)} components ready"
-    else:
-        counts: dict[str, int] = {}
-        for plan in wanted:
-            if not plan.done:
-                state = str(plan.assessment.state)
-                if plan.assessment.state in (ComponentState.HEALTHY, ComponentState.COMPLETED):
-                    state = "Outdated"
-                counts[state] = counts.get(state, 0) + 1
-        rest = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-        text = f"{done} of {len(wanted)} components ready; {rest}"
+    lacking = Counter(_lack(plan) for plan in wanted if not plan.done)
+    text = f"{len(wanted) - lacking.total()} of {len(wanted)} components ready"
+    if lacking:
+        text += "; " + ", ".join(f"{count} {state}" for state, count in sorted(lacking.items()))
     going = sum(1 for plan in components.values() if plan.removed)
     return f"{text}; {going} being removed" if going else text
+
+
+def _lack(plan: ComponentPlan) -> str:
+    """The state of one that is not done; well in an older revision is a state of its own here."""
+    well = plan.assessment.state in (ComponentState.HEALTHY, ComponentState.COMPLETED)
+    return "Outdated" if well else str(plan.assessment.state)
 
 
 def _in_trouble(plan: ComponentPlan, blocked: bool) -> bool:
