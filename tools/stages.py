@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.cluster.steps import main_guard
 from tools.lanes import Result, Run, Stage, verdict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,4 +95,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_guard(main))

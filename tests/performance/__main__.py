@@ -22,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tools.cluster.steps import main_guard
+
 from performance import components, gap, kills, life, nodes, ordering, recovery, rest, soak
 from performance.results import Results
 
@@ -61,4 +63,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_guard(main))
