@@ -21,7 +21,6 @@ PATH_OPENAPI: Final = "/openapi.json"
 PATH_ADMIN_CACHE: Final = "/admin/cache"
 PATH_ADMIN_GC: Final = "/admin/gc"
 PATH_ADMIN_FAULT: Final = "/admin/fault"
-PATH_ADMIN_BACKUP: Final = "/admin/backup"
 
 #: Which component to run as: a command is `python3 -m alluse` for all sixteen.
 MODULE: Final = "alluse"
@@ -231,7 +230,6 @@ EVENTS: Final[dict[str, EventFacts]] = {
 CONFIG_MANAGER: Final = "config-manager"
 PRODUCTION_LOGGER: Final = "production-logger"
 METRICS_COLLECTOR: Final = "metrics-collector"
-HEALTH_MONITOR: Final = "health-monitor"
 
 #: What every component talks to without needing it: its configuration and the place for its logs.
 EVERYBODY_CALLS: Final = (CONFIG_MANAGER, PRODUCTION_LOGGER)

@@ -23,7 +23,6 @@ Object = Mapping[str, Any]
 
 QUERY_S: Final = 20.0
 STOP_S: Final = 5.0
-CONNECTION_REFUSED_S: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,6 @@ from typing import Any
 from alluse_operator.api.names import RESTARTED_AT_ANNOTATION
 from alluse_operator.core.objects import Object, mapping_at
 
-Template = Mapping[str, Any]
-
 _HOST = "kubernetes.io/hostname"
 #: Preferred as much as can be: the pod still comes up where there is no other place.
 _WEIGHT = 100

@@ -98,10 +98,6 @@ def last_of(db: sqlite3.Connection, id_: str) -> Alert | None:
     return None if row is None else Alert.model_validate_json(row[0])
 
 
-def count_history(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT count(*) FROM history").fetchone()[0])
-
-
 def put_silence(db: sqlite3.Connection, silence: Silence) -> None:
     db.execute("INSERT OR REPLACE INTO silences VALUES (?, ?)", (silence.id, silence.model_dump_json()))
 
