@@ -75,11 +75,12 @@ class Silence:
         ear = self._ears.setdefault(component, _Ear())
         try:
             async with asyncio.timeout(None) as timer:
-                wait = _Wait(timer, ear.answers)
-                ear.waiting.add(wait)
                 if ear.watching is None:
                     ear.looked_at = loop.time()
                     ear.watching = loop.call_later(LOOK_S, self._look, ear)
+                # What had passed of this look before is not its silence.
+                wait = _Wait(timer, ear.answers, quiet_s=ear.looked_at - loop.time())
+                ear.waiting.add(wait)
                 try:
                     yield
                 finally:

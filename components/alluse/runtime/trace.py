@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 _TRACEPARENT: Final = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
+#: What a call still gets when the time of a request that has missed somebody is over; who is there needs less.
+LAST_S: Final = 0.35
 _SAFE: Final = re.compile(r"^[\x21-\x7e]{1,128}$")
 
 
@@ -28,6 +30,8 @@ class Trace:
     flags: str = "01"
     #: Components that did not answer while this request was worked on.
     missed: set[str] = field(default_factory=set)
+    #: Until when calls may take once somebody was missed, in the event loop's time.
+    soon: float | None = None
 
     @classmethod
     def new(cls) -> "Trace":
@@ -58,7 +62,12 @@ class Trace:
 
     def remaining(self) -> float | None:
         """Seconds left of the caller's budget (zero or less when spent); None without one."""
-        return None if self.deadline is None else self.deadline - asyncio.get_running_loop().time()
+        if self.deadline is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        if self.soon is not None and self.missed:
+            return min(self.deadline - now, max(self.soon - now, LAST_S))
+        return self.deadline - now
 
     def headers(self) -> dict[str, str]:
         """Headers for a call made on behalf of this request."""
@@ -77,13 +86,19 @@ current: ContextVar[Trace | None] = ContextVar("alluse_trace", default=None)
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """What is done in the block has at most so long, for itself and for those that it calls."""
+def within(seconds: float, soon_s: float | None = None) -> Iterator[None]:
+    """What is done in the block has at most so long, for itself and for those that it calls.
+
+    With `soon_s` it has only that, or a last moment for each call, once somebody did not answer: nobody is to
+    wait for several missing parts one after the other.
+    """
     context = current.get() or Trace.new()
-    deadline = asyncio.get_running_loop().time() + seconds
+    now = asyncio.get_running_loop().time()
+    deadline = now + seconds
     if context.deadline is not None:
         deadline = min(deadline, context.deadline)
-    token = current.set(replace(context, deadline=deadline))
+    soon = context.soon if soon_s is None else now + soon_s
+    token = current.set(replace(context, deadline=deadline, soon=soon))
     try:
         yield
     finally:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import virtual_time
 from alluse.contract import COMPONENTS
@@ -16,6 +18,7 @@ from alluse.runtime.metrics import Metrics
 from alluse.runtime.peers import DEFAULT_TIMEOUT_S, PeerError, Peers, PeerTimeoutError, PeerUnreachableError
 from alluse.runtime.silence import AGAIN_S, LOOK_S, SILENT_S
 from alluse.schemas.base import Answer
+from alluse.services.enhanced_agent import agent, conversing
 
 ANALYZER, SIZER = "market-analyzer", "position-sizer"
 #: When a call to a silent component ends at the latest.
@@ -201,6 +204,66 @@ def test_who_is_asked_is_told_the_time_that_is_left() -> None:
 
         await asking.in_request(turn)
         assert asking.wire.deadlines_ms == [3000, 2000, 500, 5000]
+
+    virtual_time.run(scenario())
+
+
+#: What a turn with the agent asks for, stage after stage, and which of it it can do without.
+TURN = (
+    ("intent-detector", "entity-extractor", "memory-manager"),
+    (ANALYZER,),
+    ("portfolio-risk-monitor", "drawdown-protection", "health-monitor"),
+    ("delta-selector",),
+    (SIZER,),
+)
+DISPENSABLE = {"intent-detector", "entity-extractor", "drawdown-protection", "health-monitor"}
+parts = sorted({each for stage in TURN for each in stage})
+
+
+@given(st.sets(st.sampled_from(parts)), st.sampled_from([0.0, 0.01, 0.05]), st.integers(1, 5))
+def test_whatever_is_silent_a_turn_ends_within_three_seconds(
+    silent: set[str], seconds: float, users: int
+) -> None:
+    """Also of several users who came at different times, and in the turn after it."""
+
+    async def scenario() -> None:
+        asking = Asking()
+        asking.peers.silence.limit_s = agent.SILENT_S
+        asking.wire.silent = silent
+
+        async def turn() -> set[str]:
+            missing: set[str] = set()
+            with trace.within(conversing.ANSWER_S, soon_s=conversing.MISSING_S):
+                for stage in TURN:
+                    errors = await asyncio.gather(*(asking.ask(part, seconds) for part in stage))
+                    missing |= {error.component for error in errors if error is not None}
+                    if missing - DISPENSABLE:
+                        break
+            return missing
+
+        async def timed(number: int) -> None:
+            await asyncio.sleep(number * 0.1)
+            for _ in range(2):
+                began = now()
+                missing = await asking.in_request(turn)
+                assert now() - began < 3.0
+                assert missing <= silent, "who answers is not missed"
+                assert bool(missing) == bool(silent)
+
+        await asyncio.gather(*(timed(number) for number in range(users)))
+
+    virtual_time.run(scenario())
+
+
+def test_who_misses_nobody_has_all_its_time() -> None:
+    async def scenario() -> None:
+        asking = Asking()
+
+        async def turn() -> list[PeerError | None]:
+            with trace.within(10.0, soon_s=1.0):
+                return [await asking.ask(SIZER, 1.4), await asking.ask(SIZER, 1.4)]
+
+        assert await asking.in_request(turn) == [None, None]
 
     virtual_time.run(scenario())
 

@@ -23,7 +23,7 @@ from alluse.services.parameters import PROTOCOL_CHECK, Parameters
 
 BUDGET: Final = "components.agent_core.response_timeout"
 #: Longer than those who are asked wait for those whom they ask: the one who is really missing is named.
-SILENT_S: Final = 2.25
+SILENT_S: Final = 2.0
 
 
 async def open_state(context: Context[State]) -> State:

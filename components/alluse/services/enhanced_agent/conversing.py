@@ -22,6 +22,8 @@ from alluse.services.enhanced_agent.turn import MEMORY, Said, State, Turn
 
 #: For understanding and computing; what is not known then is named as missing, and the turn is stored.
 ANSWER_S: Final = 6.0
+#: The same once somebody did not answer: a turn ends within three seconds, whoever else does not answer.
+MISSING_S: Final = 2.4
 
 
 async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
@@ -33,7 +35,7 @@ async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
     timings: dict[str, float] = {}
     intent = Intent.UNKNOWN
     try:
-        with trace.within(ANSWER_S):
+        with trace.within(ANSWER_S, soon_s=MISSING_S):
             perception = await perceive(context, request, degraded)
             intent = perception.intent
             gate = context.state.gate.standing()
