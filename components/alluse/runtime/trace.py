@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 _TRACEPARENT: Final = re.compile(r"^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$")
-#: What a call still gets when the time of a request that has missed somebody is over; who is there needs less.
+#: What a call still gets when the time of a request that has missed somebody is over; who is there needs less
 LAST_S: Final = 0.35
 _SAFE: Final = re.compile(r"^[\x21-\x7e]{1,128}$")
 
