@@ -4,7 +4,7 @@ stored status said with what the new one says.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from alluse_operator.api.conditions import ComponentReason, ConditionType, Reason
 from alluse_operator.api.status import (
@@ -140,11 +140,7 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
     waiting: list[ComponentStatus] = []
     for row in rows:
         old = before.components.get(row.name)
-        if old is not None and old.reason == ComponentReason.ISOLATED and row.reason != old.reason:
-            yield Event(EventReason.COMPONENT_REJOINED, f"{row.name} is in its Service again", row.name)
-        if _fell_and_rose(old, row):
-            note = f"{row.name} ended, and the kubelet has started it again: it is {row.state} now"
-            yield Event(EventReason.COMPONENT_UNHEALTHY, note, row.name)
+        yield from _between(old, row)
         if old is not None and old.state is row.state and not _new_reason(old.reason, row):
             continue
         match row.state:
@@ -153,25 +149,44 @@ def _from_components(before: PreviousStatus, after: AllUseSystemStatus) -> Itera
                 healthy.append(f"{row.name}{seconds}")
             case ComponentState.WAITING if row.waiting_for:
                 waiting.append(row)
-            case ComponentState.BLOCKED if row.reason == ComponentReason.DEPENDENCY_DEADLINE_EXCEEDED:
-                yield Event(EventReason.DEPENDENCY_DEADLINE_EXCEEDED, f"{row.name} {row.message}", row.name)
-            case ComponentState.UNHEALTHY if row.reason == ComponentReason.RECOVERY_BUDGET_EXHAUSTED:
-                yield Event(EventReason.RECOVERY_EXHAUSTED, f"{row.name}: {row.message}", row.name)
-            case ComponentState.RECOVERING if _fell(old, row):
-                note = f"{row.name} {row.state}: {row.message or row.reason}"
-                yield Event(EventReason.COMPONENT_UNHEALTHY, note, row.name)
-            case state if state in _STATE_EVENTS:
-                note = f"{row.name} {row.state}: {row.message or row.reason}"
-                yield Event(_REASON_EVENTS.get(row.reason or "", _STATE_EVENTS[state]), note, row.name)
             case _:
-                pass
+                yield from _from_state(old, row)
     yield from _together_rows(EventReason.COMPONENT_HEALTHY, "healthy", healthy)
     if waiting:
         component = waiting[0].name if len(waiting) == 1 else ""
         yield Event(EventReason.WAITING_FOR_DEPENDENCY, f"waiting: {'; '.join(_waits(waiting))}", component)
-    here = {row.name for row in rows}
+    if after.components is not None:
+        yield from _from_those_gone(before, {row.name for row in rows})
+
+
+def _between(old: PreviousComponent | None, row: ComponentStatus) -> Iterator[Event]:
+    """What happened since, whatever state it is in now."""
+    if old is not None and old.reason == ComponentReason.ISOLATED and row.reason != old.reason:
+        yield Event(EventReason.COMPONENT_REJOINED, f"{row.name} is in its Service again", row.name)
+    if _fell_and_rose(old, row):
+        note = f"{row.name} ended, and the kubelet has started it again: it is {row.state} now"
+        yield Event(EventReason.COMPONENT_UNHEALTHY, note, row.name)
+
+
+def _from_state(old: PreviousComponent | None, row: ComponentStatus) -> Iterator[Event]:
+    """The state that it has come into, where that is news by itself."""
+    note = f"{row.name} {row.state}: {row.message or row.reason}"
+    match row.state:
+        case ComponentState.BLOCKED if row.reason == ComponentReason.DEPENDENCY_DEADLINE_EXCEEDED:
+            yield Event(EventReason.DEPENDENCY_DEADLINE_EXCEEDED, f"{row.name} {row.message}", row.name)
+        case ComponentState.UNHEALTHY if row.reason == ComponentReason.RECOVERY_BUDGET_EXHAUSTED:
+            yield Event(EventReason.RECOVERY_EXHAUSTED, f"{row.name}: {row.message}", row.name)
+        case ComponentState.RECOVERING if _fell(old, row):
+            yield Event(EventReason.COMPONENT_UNHEALTHY, note, row.name)
+        case state if state in _STATE_EVENTS:
+            yield Event(_REASON_EVENTS.get(row.reason or "", _STATE_EVENTS[state]), note, row.name)
+        case _:
+            pass
+
+
+def _from_those_gone(before: PreviousStatus, here: Collection[str]) -> Iterator[Event]:
     for name, old in before.components.items():
-        if name not in here and after.components is not None and old.state is ComponentState.STOPPING:
+        if name not in here and old.state is ComponentState.STOPPING:
             yield Event(EventReason.COMPONENT_REMOVED, f"{name} is gone", name)
 
 
