@@ -22,8 +22,7 @@ from alluse import contract
 from alluse.runtime.logs import Logger, now
 from alluse.runtime.metrics import Metrics
 from alluse.runtime.peers import PeerError, PeerRefusedError, Peers
-from alluse.runtime.service import Migration
-from alluse.runtime.store import Store
+from alluse.runtime.store import Migration, Store
 
 GIVE_UP_S: Final = 600.0
 GATHER_S: Final = 0.1

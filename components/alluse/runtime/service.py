@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
+from alluse.runtime.store import Migration
+
 if TYPE_CHECKING:
     from alluse.runtime.context import Context
     from alluse.runtime.events import Event
@@ -127,14 +129,6 @@ class Task(Generic[S]):
     name: str
     run: Callable[["Context[S]"], Awaitable[None]]
     interval: float | Callable[["Context[S]"], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One step of a store's schema: statements that lead from version `version - 1` to `version`."""
-
-    version: int
-    statements: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from alluse.runtime.group_commit import GroupCommit
-from alluse.runtime.service import Migration
 
 T = TypeVar("T")
 
@@ -27,6 +27,14 @@ _VERSIONS: Final = (
 
 class StoreError(Exception):
     """The file cannot be used; says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of a store's schema: statements that lead from version `version - 1` to `version`."""
+
+    version: int
+    statements: tuple[str, ...]
 
 
 class Store:

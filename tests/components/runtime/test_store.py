@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from alluse.runtime.service import Migration
-from alluse.runtime.store import Store, StoreError, backup, restore, schema_version
+from alluse.runtime.store import Migration, Store, StoreError, backup, restore, schema_version
 
 ONE = (Migration(1, ("CREATE TABLE things (name TEXT PRIMARY KEY) STRICT",)),)
 TWO = (*ONE, Migration(2, ("ALTER TABLE things ADD COLUMN size INTEGER NOT NULL DEFAULT 7",)))
@@ -232,7 +231,7 @@ def test_only_a_whole_store_can_be_restored(tmp_path: Path) -> None:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from alluse.runtime.service import Migration
+from alluse.runtime.store import Migration
 from alluse.runtime.store import Store
 
 async def main():

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from alluse.domain.alerting import STORM_WINDOW, Board
-from alluse.runtime.service import Migration
+from alluse.runtime.store import Migration
 from alluse.schemas.alerts import Alert, Notice, Rule, Silence
 
 MIGRATIONS: Final = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from alluse.runtime.logs import now
-from alluse.runtime.service import Migration
+from alluse.runtime.store import Migration
 from alluse.schemas.config import Change, Override, Revision
 
 KEEP: Final = 100

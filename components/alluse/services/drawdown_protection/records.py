@@ -6,7 +6,7 @@ Losing a peak would disarm the protection: a state is written in the transaction
 import sqlite3
 from collections.abc import Sequence
 
-from alluse.runtime.service import Migration
+from alluse.runtime.store import Migration
 from alluse.schemas.drawdown import Change, Protection
 
 MIGRATIONS = (

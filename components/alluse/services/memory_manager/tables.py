@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from alluse.runtime.errors import InvalidRequestError
-from alluse.runtime.service import Migration
+from alluse.runtime.store import Migration
 
 REMEMBER_S: Final = 24 * 3600
 MAX_KEY: Final = 128

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from alluse.runtime.service import Migration
+from alluse.runtime.store import Migration
 from alluse.services.metrics_collector.exposition import Labels
 from alluse.services.metrics_collector.series import Minute, SeriesKey
 

@@ -5,7 +5,7 @@ import sqlite3
 from typing import Final
 
 from alluse.domain.tuning_exposition import Snapshot
-from alluse.runtime.service import Migration
+from alluse.runtime.store import Migration
 from alluse.schemas.performance import Change, Run, RunState
 
 MIGRATIONS: Final = (

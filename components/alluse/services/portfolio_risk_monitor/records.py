@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from alluse.domain.drawdown import moved_peak
-from alluse.runtime.service import Migration
+from alluse.runtime.store import Migration
 from alluse.schemas.common import Portfolio
 from alluse.schemas.risk import AlertEntry, Assessment, Breach, HistoryEntry, WatchRequest
 
