@@ -1,18 +1,39 @@
-"""The real API server: etcd and kube-apiserver on loopback, with the definition, without controllers."""
+"""The real API server on loopback, with the definition: without controllers, and with them.
+
+Each is started once, whether the tests run in one process or in two.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tools import testenv
 from tools.cluster.controlplane import ControlPlane
+from xdist.scheduler import LoadScopeScheduling
 
 from apiserver import ApiServer
+from simulated import simulated_plane
 
 _numbers = itertools.count(1)
+
+
+#: Files whose tests need controllers.
+SIMULATED = ("test_alerts.py", "test_lifecycle.py")
+
+
+class TwoGroups(LoadScopeScheduling):
+    """One process has the bare plane and one the simulated, so that none is started twice."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "simulated" if nodeid.partition("::")[0].endswith(SIMULATED) else "bare"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoGroups:
+    return TwoGroups(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +46,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         yield plane
     finally:
         plane.stop()
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One simulated cluster. An operator that a module starts there ends with it."""
+    with simulated_plane(tmp_path_factory.mktemp("simulated")) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="session")

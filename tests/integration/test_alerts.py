@@ -17,7 +17,6 @@ from apiserver import ApiServer
 from operators import OperatorProcess
 from receivers import Delivery, Receiver, is_genuine
 from sickness import pods_of, sicken
-from simulated import simulated_plane
 from watching import Watcher
 
 KEY = "planted-key-4242"
@@ -27,12 +26,6 @@ ROUTES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with simulated_plane(tmp_path_factory.mktemp("simulated")) as plane:
-        yield plane
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with Receiver() as server:
@@ -40,11 +33,15 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def watcher(plane: ControlPlane) -> Watcher:
+def watcher(plane: ControlPlane) -> Iterator[Watcher]:
+    """A system that is not made yet. Afterwards it is not there for the next operator."""
     api = ApiServer(plane)
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "alerts"}}
     assert api.request("POST", "/api/v1/namespaces", body).ok
-    return Watcher(api, "alerts")
+    watcher = Watcher(api, "alerts")
+    yield watcher
+    watcher.edit({"metadata": {"finalizers": None}})
+    watcher.delete()
 
 
 def sinks(tmp_path: Path, receiver: Receiver) -> str:

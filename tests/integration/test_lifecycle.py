@@ -15,19 +15,12 @@ from alluse_operator.cluster.kinds import CLAIM, DEPLOYMENT, ENDPOINT_SLICE, POD
 from apiserver import ApiServer
 from fault_proxy import FaultProxy
 from operators import OperatorProcess
-from simulated import simulated_plane
 from watching import Watcher
 
 _numbers = itertools.count(1)
 
 #: Nobody competes for this lease: a machine that is busy must not cost it.
 PATIENT = ("--lease-duration-seconds", "30", "--lease-renew-seconds", "20", "--lease-retry-seconds", "2")
-
-
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with simulated_plane(tmp_path_factory.mktemp("simulated")) as plane:
-        yield plane
 
 
 @pytest.fixture(scope="module")

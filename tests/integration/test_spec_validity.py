@@ -28,28 +28,28 @@ def without_rules(schema: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A bare plane: nobody makes pods, so what is here was made by the operator."""
-    plane = testenv.start_control_plane(tmp_path_factory.mktemp("bare"))
+def lax(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A bare plane whose definition has no rules: nobody makes pods, so what is here was made by the operator."""
+    bare = testenv.start_control_plane(tmp_path_factory.mktemp("bare"))
     try:
         definition = yaml.safe_load(Path(DEFINITION).read_text(encoding="utf-8"))
-        ApiServer(plane).install_definition(without_rules(definition))
-        yield plane
+        ApiServer(bare).install_definition(without_rules(definition))
+        yield bare
     finally:
-        plane.stop()
+        bare.stop()
 
 
 @pytest.fixture(scope="module")
-def operator(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    with OperatorProcess(plane.kubeconfig, tmp_path_factory.mktemp("operator")) as process:
+def operator(lax: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    with OperatorProcess(lax.kubeconfig, tmp_path_factory.mktemp("operator")) as process:
         process.wait_until_leading()
         yield process
 
 
 def test_a_cycle_is_named_and_nothing_is_made_until_it_is_gone(
-    operator: OperatorProcess, plane: ControlPlane
+    operator: OperatorProcess, lax: ControlPlane
 ) -> None:
-    watcher = Watcher(ApiServer(plane), "default", "cycle")
+    watcher = Watcher(ApiServer(lax), "default", "cycle")
     watcher.create(specs.custom(specs.component("a", "b"), specs.component("b", "a")))
     watcher.until(lambda: watcher.condition("SpecValid").get("status") == "False", "the spec is refused")
     assert watcher.condition("Stalled")["status"] == "True"
@@ -62,9 +62,9 @@ def test_a_cycle_is_named_and_nothing_is_made_until_it_is_gone(
 
 
 def test_what_runs_is_left_alone_when_the_spec_becomes_invalid(
-    operator: OperatorProcess, plane: ControlPlane
+    operator: OperatorProcess, lax: ControlPlane
 ) -> None:
-    watcher = Watcher(ApiServer(plane), "default", "later")
+    watcher = Watcher(ApiServer(lax), "default", "later")
     watcher.create(specs.chain("a"))
     before = watcher.until(lambda: watcher.workload(DEPLOYMENT, "a"), "a is made")
     watcher.edit({"spec": specs.custom(specs.component("a", "nobody"))})
@@ -75,10 +75,10 @@ def test_what_runs_is_left_alone_when_the_spec_becomes_invalid(
 
 
 def test_a_component_that_the_kubelet_makes_ready_lets_the_next_one_start(
-    operator: OperatorProcess, plane: ControlPlane
+    operator: OperatorProcess, lax: ControlPlane
 ) -> None:
     """The test plays controllers and kubelet: it alone says when something is ready."""
-    watcher = Watcher(ApiServer(plane), "default", "played")
+    watcher = Watcher(ApiServer(lax), "default", "played")
     watcher.create(specs.chain("a", "b"))
     workload = watcher.until(lambda: watcher.workload(DEPLOYMENT, "a"), "a is made")
     play_ready(watcher, workload)
