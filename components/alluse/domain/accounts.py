@@ -13,7 +13,7 @@ from typing import Final
 
 from alluse.domain.errors import InvalidInputError
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import EntryKind
+from alluse.schemas.ledger import EntryKind
 from alluse.schemas.protocol import Protocol
 
 CENTS: Final = 100

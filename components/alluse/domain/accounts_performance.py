@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 
 from alluse.domain.accounts import Account, cents_of, may_fork, usd_of
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import ForkOutlook
+from alluse.schemas.ledger import ForkOutlook
 from alluse.schemas.protocol import Protocol
 
 TRADING_DAYS = 252

@@ -6,7 +6,8 @@ Each rule is judged by what was booked or stands now; what the ledger cannot see
 from collections.abc import Mapping, Sequence
 
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import AccountView, Adherence, EntryKind, LedgerEntry, RuleKept
+from alluse.schemas.ledger import AccountView, EntryKind, LedgerEntry
+from alluse.schemas.memory import Adherence, RuleKept
 from alluse.schemas.protocol import Protocol
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from alluse.schemas.memory import Engagement, Expertise, Stage
+from alluse.schemas.users import Engagement, Expertise, Stage
 
 #: Topics by the words that stand for them.
 TOPICS: Final = {

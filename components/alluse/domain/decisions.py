@@ -13,7 +13,8 @@ from alluse.schemas.agent import Action, ResponseType
 from alluse.schemas.common import AccountType, Condition
 from alluse.schemas.entities import ExtractAnswer
 from alluse.schemas.intent import Intent
-from alluse.schemas.memory import MIN_INVESTMENT, ContextAnswer
+from alluse.schemas.ledger import MIN_INVESTMENT
+from alluse.schemas.memory import ContextAnswer
 from alluse.schemas.protocol import Protocol
 
 NOTHING_READ: Final = ExtractAnswer(entities=[])

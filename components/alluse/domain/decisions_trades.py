@@ -9,8 +9,9 @@ from alluse.domain.accounts import cents_of, split, usd_of
 from alluse.domain.expiries import good_friday, next_weekly_expiry
 from alluse.schemas.common import AccountType, Condition, OptionType, Portfolio, RiskAppetite
 from alluse.schemas.delta import SelectAnswer, SelectRequest
+from alluse.schemas.ledger import AccountView
 from alluse.schemas.market import MarketAnalysis, Quality
-from alluse.schemas.memory import AccountView, ContextAnswer
+from alluse.schemas.memory import ContextAnswer
 from alluse.schemas.protocol import Protocol
 from alluse.schemas.sizing import OptionTerms, RiskPreferences, SizeAnswer, SizeRequest
 

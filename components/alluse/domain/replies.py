@@ -14,8 +14,9 @@ from alluse.schemas.agent import MAX_REPLY, GateBlocker, GateReading
 from alluse.schemas.base import DISCLAIMER
 from alluse.schemas.common import AccountType
 from alluse.schemas.intent import Intent
-from alluse.schemas.memory import AccountView, Expertise
+from alluse.schemas.ledger import AccountView
 from alluse.schemas.protocol import Protocol
+from alluse.schemas.users import Expertise
 
 #: Terms that are explained to a beginner at their first use.
 TERMS: Final = {

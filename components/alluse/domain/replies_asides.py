@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from alluse.domain.asides import GLOSSARY
 from alluse.domain.replies import holdings, listed, percent, usd
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import AccountView
+from alluse.schemas.ledger import AccountView
 from alluse.schemas.protocol import Protocol
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from alluse.domain.replies import SIMULATION, day, fit, fit_lines, numbered, percent, steps, usd
 from alluse.schemas.drawdown import ActivateAnswer, ProtectionLevel
-from alluse.schemas.memory import AccountView, BookingAnswer, EntryKind, Performance
+from alluse.schemas.ledger import AccountView, BookingAnswer, EntryKind, Performance
 from alluse.schemas.risk import Assessment
 
 _KEPT = {

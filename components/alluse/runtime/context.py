@@ -14,7 +14,7 @@ from alluse.runtime.peers import Peers
 from alluse.runtime.store import Store
 
 if TYPE_CHECKING:
-    from alluse.runtime.events import Outbox
+    from alluse.runtime.outbox import Outbox
 
 S = TypeVar("S")
 R = TypeVar("R")

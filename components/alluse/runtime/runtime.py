@@ -18,20 +18,23 @@ from alluse.runtime.context import Context
 from alluse.runtime.dependencies import Dependencies
 from alluse.runtime.dispatch import Dispatcher
 from alluse.runtime.errors import CheckDegradedError, CheckFailedError
-from alluse.runtime.events import MIGRATIONS, Event, Inbox, Outbox
+from alluse.runtime.events import Event
 from alluse.runtime.faults import Faults
 from alluse.runtime.health import BoundCheck, HealthBoard, SelfTest
 from alluse.runtime.http_client import HttpClient, Transport
 from alluse.runtime.idempotency import Idempotency
 from alluse.runtime.identity import Identity
+from alluse.runtime.inbox import Inbox
 from alluse.runtime.logs import Logs
 from alluse.runtime.metrics import Metrics
+from alluse.runtime.outbox import Outbox
 from alluse.runtime.peers import Peers
 from alluse.runtime.resources import Resources
 from alluse.runtime.service import Check, Service, Task
 from alluse.runtime.shipping import PATIENCE_S, Shipper
 from alluse.runtime.store import Store, StoreError
 from alluse.runtime.system import SystemEndpoints
+from alluse.runtime.tables import MIGRATIONS
 
 FIRST_BACKOFF_S: Final = 0.2
 LAST_BACKOFF_S: Final = 5.0

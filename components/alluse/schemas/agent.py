@@ -8,7 +8,9 @@ from pydantic import Field, StringConstraints
 
 from alluse.schemas.base import DISCLAIMER, Answer, Request
 from alluse.schemas.common import Fraction
-from alluse.schemas.memory import AccountView, SessionId, StoredDecision, UserId
+from alluse.schemas.ledger import AccountView
+from alluse.schemas.memory import SessionId, StoredDecision
+from alluse.schemas.users import UserId
 
 MAX_REPLY = 1_200
 

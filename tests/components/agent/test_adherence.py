@@ -8,7 +8,7 @@ import pytest
 
 from alluse.domain.adherence import adherence
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import AccountView, EntryKind, LedgerEntry
+from alluse.schemas.ledger import AccountView, EntryKind, LedgerEntry
 from alluse.schemas.protocol import Protocol
 from alluse.services import memory_manager
 from inprocess import component

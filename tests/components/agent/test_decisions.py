@@ -28,8 +28,10 @@ from alluse.schemas.agent import Action, ResponseType
 from alluse.schemas.common import AccountType, Condition
 from alluse.schemas.entities import ExtractAnswer
 from alluse.schemas.intent import Intent
-from alluse.schemas.memory import AccountView, ContextAnswer, Engagement, Expertise, Stage
+from alluse.schemas.ledger import AccountView
+from alluse.schemas.memory import ContextAnswer
 from alluse.schemas.protocol import Protocol
+from alluse.schemas.users import Engagement, Expertise, Stage
 from alluse.services.enhanced_agent.acting import ACTS
 
 PROTOCOL = Protocol()

@@ -29,7 +29,7 @@ from alluse.domain.accounts import (
 from alluse.domain.accounts_performance import Day, figures, outlook, trading_day
 from alluse.domain.errors import InvalidInputError
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import EntryKind
+from alluse.schemas.ledger import EntryKind
 from alluse.schemas.protocol import Protocol
 
 PROTOCOL = Protocol()

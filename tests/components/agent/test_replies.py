@@ -21,9 +21,10 @@ from alluse.domain.replies_trades import (
 from alluse.domain.sizing import size
 from alluse.schemas.agent import MAX_REPLY
 from alluse.schemas.common import AccountType, Condition, OptionType, RiskAppetite
-from alluse.schemas.memory import AccountView, Expertise, Performance
+from alluse.schemas.ledger import AccountView, Performance
 from alluse.schemas.protocol import Protocol
 from alluse.schemas.sizing import Blocked
+from alluse.schemas.users import Expertise
 from trading import CHOP_DAY, GREEN_DAY, RED_DAY, analysis_of
 
 PROTOCOL = Protocol()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alluse.contract import COMPONENTS, EVENTS, consumers, event_name, event_type
-from alluse.runtime import events
+from alluse.runtime import inbox, outbox
 from alluse.runtime.context import Context
 from alluse.runtime.events import Event, uuid7
 from alluse.runtime.http_client import HttpReply
@@ -47,8 +47,8 @@ class Consumer:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "FIRST_BACKOFF_S", 0.01)
-    monkeypatch.setattr(events, "LAST_BACKOFF_S", 0.05)
+    monkeypatch.setattr(outbox, "FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr(outbox, "LAST_BACKOFF_S", 0.05)
 
 
 async def emit(it: Component, *subjects: str) -> None:
@@ -109,7 +109,7 @@ async def test_an_event_survives_the_sender(tmp_path: Path) -> None:
 async def test_what_cannot_be_delivered_in_time_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "GIVE_UP_S", 0.05)
+    monkeypatch.setattr(outbox, "GIVE_UP_S", 0.05)
     async with component(sender(), tmp_path, config={"logging.format": "json"}) as it:
         await emit(it, "A")
 
@@ -224,7 +224,7 @@ async def test_an_event_that_is_still_being_handled_is_not_acknowledged(tmp_path
 
 
 async def test_a_handler_has_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "HANDLE_S", 0.05)
+    monkeypatch.setattr(inbox, "HANDLE_S", 0.05)
 
     async def take(context: Context[None], event: Event) -> None:
         await asyncio.Event().wait()

@@ -12,8 +12,10 @@ from alluse.runtime.service import Call, Check, Endpoint, Service, Task
 from alluse.schemas.agent import AgentInfo, ChatAnswer, ChatRequest, ResetAnswer, TradingGate, UserStatus
 from alluse.schemas.agent import ResponseType as Kind
 from alluse.schemas.intent import Intent
-from alluse.schemas.memory import ContextAnswer, Expertise, Performance, PerformanceQuery, UserPath
+from alluse.schemas.ledger import Performance, PerformanceQuery
+from alluse.schemas.memory import ContextAnswer
 from alluse.schemas.protocol import Protocol
+from alluse.schemas.users import Expertise, UserPath
 from alluse.services.enhanced_agent.acting import ACTS
 from alluse.services.enhanced_agent.conversing import chat, own
 from alluse.services.enhanced_agent.gating import Gatekeeper, check_gate

@@ -8,17 +8,16 @@ from alluse.domain import replies, replies_reports
 from alluse.runtime.peers import PeerError, PeerRefusedError
 from alluse.schemas.common import AccountType, Condition, RiskAppetite
 from alluse.schemas.health import SystemHealth
-from alluse.schemas.memory import (
+from alluse.schemas.ledger import (
     AccountsAnswer,
     AccountsRequest,
     BookingAnswer,
     ForkOutlookAnswer,
     ForkRequest,
     Performance,
-    PreferencesPatch,
     ReinvestRequest,
-    WeekRequest,
 )
+from alluse.schemas.users import PreferencesPatch, WeekRequest
 from alluse.services.enhanced_agent.guarding import watch
 from alluse.services.enhanced_agent.turn import MEMORY, Said, Turn
 

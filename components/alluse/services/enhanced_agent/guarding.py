@@ -7,7 +7,7 @@ from alluse.domain.decisions_trades import MAX_SLOTS, Guard, Slot
 from alluse.runtime.peers import PeerError, PeerRefusedError
 from alluse.schemas.common import Portfolio, RiskLevel
 from alluse.schemas.drawdown import ActivateAnswer, ActivateRequest, CheckRequest, PortfolioState
-from alluse.schemas.memory import AccountView
+from alluse.schemas.ledger import AccountView
 from alluse.schemas.risk import Assessment, AssessRequest, WatchedPortfolio, WatchRequest
 from alluse.services.enhanced_agent.turn import Said, Turn
 

@@ -23,8 +23,8 @@ from alluse.schemas.agent import ResponseType
 from alluse.schemas.common import Condition, OptionType, RiskAppetite
 from alluse.schemas.delta import SelectAnswer, SelectBatchAnswer, SelectBatchRequest
 from alluse.schemas.market import AnalyzeRequest, MarketAnalysis, Quality
-from alluse.schemas.memory import Expertise
 from alluse.schemas.sizing import SizeBatchAnswer, SizeBatchRequest
+from alluse.schemas.users import Expertise
 from alluse.services.enhanced_agent.guarding import guard_of
 from alluse.services.enhanced_agent.turn import Said, State, Turn
 

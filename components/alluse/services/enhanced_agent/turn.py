@@ -11,8 +11,9 @@ from alluse.runtime.context import Context
 from alluse.schemas.agent import ChatRequest, TradingGate
 from alluse.schemas.intent import DetectContext
 from alluse.schemas.market import MarketAnalysis
-from alluse.schemas.memory import ContextAnswer, PreferencesPatch, WeekRequest
+from alluse.schemas.memory import ContextAnswer
 from alluse.schemas.protocol import Protocol
+from alluse.schemas.users import PreferencesPatch, WeekRequest
 from alluse.services.enhanced_agent.gating import Gatekeeper
 from alluse.services.enhanced_agent.together import Together
 from alluse.services.parameters import Parameters

@@ -24,7 +24,7 @@ from alluse.domain.accounts_performance import figures, outlook, trading_day
 from alluse.runtime.errors import NotFoundError
 from alluse.runtime.service import Call, Reply
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import (
+from alluse.schemas.ledger import (
     AccountsAnswer,
     AccountsRequest,
     AccountView,
@@ -39,8 +39,8 @@ from alluse.schemas.memory import (
     Performance,
     PerformanceQuery,
     ReinvestRequest,
-    UserPath,
 )
+from alluse.schemas.users import UserPath
 from alluse.services.memory_manager.ledger_records import (
     Opened,
     load_accounts,

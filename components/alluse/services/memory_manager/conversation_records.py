@@ -9,13 +9,12 @@ from alluse.schemas.memory import (
     MAX_MESSAGES,
     Message,
     MessageRequest,
-    PreferencesPatch,
     Role,
     Signal,
     StoredDecision,
     TurnRequest,
-    WeekClass,
 )
+from alluse.schemas.users import PreferencesPatch, WeekClass
 from alluse.services.memory_manager.tables import know
 
 MAX_DECISIONS = 1000

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from alluse.domain.accounts import Account, Booking, buffer_of, investable_of, usd_of
 from alluse.domain.accounts_performance import Day, trading_day
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import AccountView, EntryKind, LedgerEntry, Snapshot
+from alluse.schemas.ledger import AccountView, EntryKind, LedgerEntry, Snapshot
 from alluse.schemas.protocol import Protocol
 from alluse.services.memory_manager.tables import know
 

@@ -10,39 +10,37 @@ from alluse.runtime.errors import CheckDegradedError, CheckFailedError
 from alluse.runtime.events import Event
 from alluse.runtime.service import Check, Endpoint, Service, Task
 from alluse.schemas.common import AccountType
-from alluse.schemas.memory import (
+from alluse.schemas.ledger import (
     AccountPath,
     AccountsAnswer,
     AccountsRequest,
     BookingAnswer,
-    ContextAnswer,
     EntriesAnswer,
     EntriesQuery,
     EntryKind,
     EntryRequest,
-    EraseAnswer,
-    ExportAnswer,
     ForkOutlookAnswer,
     ForkRequest,
     MergeRequest,
+    Performance,
+    PerformanceQuery,
+    ReinvestRequest,
+)
+from alluse.schemas.memory import (
+    ContextAnswer,
+    EraseAnswer,
+    ExportAnswer,
     Message,
     MessageRequest,
     MessagesAnswer,
     MessagesQuery,
-    Performance,
-    PerformanceQuery,
-    PreferencesAnswer,
-    PreferencesPatch,
     ProtocolStateAnswer,
-    ReinvestRequest,
     SummaryAnswer,
     TurnAnswer,
     TurnRequest,
-    UserPath,
-    WeekClass,
-    WeekRequest,
 )
 from alluse.schemas.protocol import Protocol
+from alluse.schemas.users import PreferencesAnswer, PreferencesPatch, UserPath, WeekClass, WeekRequest
 from alluse.services.golden import expect
 from alluse.services.memory_manager import accounts, talks
 from alluse.services.memory_manager.conversation_records import put_signal

@@ -14,7 +14,7 @@ from alluse.runtime.context import Context
 from alluse.runtime.errors import ConflictError, NotAllowedError
 from alluse.runtime.recent import Recent
 from alluse.runtime.service import Call, Reply
-from alluse.schemas.memory import AccountView, LedgerEntry
+from alluse.schemas.ledger import AccountView, LedgerEntry
 from alluse.schemas.protocol import Protocol
 from alluse.services.memory_manager.tables import once
 from alluse.services.parameters import Parameters

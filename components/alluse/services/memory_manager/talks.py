@@ -10,26 +10,28 @@ from alluse.runtime.errors import ConflictError
 from alluse.runtime.service import Call, Reply
 from alluse.runtime.store import schema_version
 from alluse.schemas.common import RiskAppetite
+from alluse.schemas.ledger import EntryKind
 from alluse.schemas.memory import (
     ContextAnswer,
-    EntryKind,
     EraseAnswer,
-    Expertise,
     ExportAnswer,
     Message,
     MessageCounts,
     MessageRequest,
     MessagesAnswer,
     MessagesQuery,
-    Pending,
-    Preference,
-    PreferencesAnswer,
-    PreferencesPatch,
     ProtocolStateAnswer,
     Role,
     SummaryAnswer,
     TurnAnswer,
     TurnRequest,
+)
+from alluse.schemas.users import (
+    Expertise,
+    Pending,
+    Preference,
+    PreferencesAnswer,
+    PreferencesPatch,
     UserPath,
     WeekClass,
     WeekRequest,

@@ -14,7 +14,7 @@ from alluse.domain.errors import DomainError
 from alluse.runtime.context import Context
 from alluse.runtime.errors import UnavailableError
 from alluse.runtime.events import Event
-from alluse.schemas.memory import AccountView
+from alluse.schemas.ledger import AccountView
 from alluse.schemas.risk import AlertEntry, Assessment, AssessRequest, HistoryEntry, WatchRequest
 from alluse.services.portfolio_risk_monitor import records
 from alluse.services.portfolio_risk_monitor.assessing import State, assess_portfolio
