@@ -9,13 +9,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from alluse.runtime import lean  # noqa: F401  first, because it acts on what is imported after it
-from alluse.runtime.errors import StartError
-from alluse.runtime.faults import EXIT_CODE, must_exit
-from alluse.runtime.identity import Identity
-from alluse.runtime.loading import load_service
-from alluse.runtime.server import serve
-from alluse.runtime.store import StoreError, backup, restore
+from alluse.runtime.identity import Identity, StartError
+from alluse.runtime.listening import listen
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -30,28 +25,39 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         case []:
             return _serve(identity)
         case ["backup", target]:
-            return _copy(lambda: backup(store, Path(target)), f"{store} is backed up to {target}")
+            return _backup(store, Path(target))
         case ["restore", source]:
-            return _copy(lambda: restore(Path(source), store), f"{store} is restored from {source}")
+            return _restore(store, Path(source))
     print(__doc__, file=sys.stderr)
     return 2
 
 
 def _serve(identity: Identity) -> int:
-    import asyncio
-
-    if identity.takes_faults and must_exit(identity.state_dir):
-        print("fault injected: exit", file=sys.stderr)
-        return EXIT_CODE
     try:
-        asyncio.run(serve(identity, load_service(identity.facts)))
+        sock = listen(identity.host, identity.port)
     except OSError as error:
         print(f"cannot listen on port {identity.port}: {error}", file=sys.stderr)
         return 1
-    return 0
+    from alluse.runtime.server import run  # imports the rest, which is the greater part of a start
+
+    return run(identity, sock)
+
+
+def _backup(store: Path, target: Path) -> int:
+    from alluse.runtime.store import backup
+
+    return _copy(lambda: backup(store, target), f"{store} is backed up to {target}")
+
+
+def _restore(store: Path, source: Path) -> int:
+    from alluse.runtime.store import restore
+
+    return _copy(lambda: restore(source, store), f"{store} is restored from {source}")
 
 
 def _copy(work: Callable[[], None], done: str) -> int:
+    from alluse.runtime.store import StoreError
+
     try:
         work()
     except StoreError as error:

@@ -34,6 +34,12 @@ def test_a_component_alone_starts_serves_and_stops(cluster: Cluster) -> None:
     assert all({"timestamp", "level", "component", "message"} <= line.keys() for line in lines)
 
 
+def test_who_asks_early_is_answered_as_soon_as_it_is_ready(cluster: Cluster) -> None:
+    """The port is there long before the rest is loaded, and the first answer is a yes."""
+    analyzer = cluster.start("market-analyzer")
+    assert wait_for(lambda: analyzer.status("/health/ready", timeout_s=20.0), "the port is there") == 200
+
+
 def test_a_hard_dependency_is_waited_for_and_may_die(cluster: Cluster) -> None:
     logger = cluster.start("production-logger")
     wait_for(lambda: logger.status("/health/live") == 200, "it lives")

@@ -118,7 +118,3 @@ class CheckDegradedError(Exception):
 
 class SelfTestError(Exception):
     """The golden case gave a wrong answer: the component computes nonsense and must not be ready."""
-
-
-class StartError(Exception):
-    """The process cannot run at all: its environment is wrong. Says which variable and what it wants."""

@@ -54,9 +54,8 @@ class HttpServer:
         self._server: asyncio.Server | None = None
         self._idle = asyncio.Event()
 
-    async def listen(self, host: str, port: int) -> int:
-        """Start to accept; an empty host means every address. Returns the port (0 asks for a free one)."""
-        sock = _listening_socket(host, port)
+    async def accept(self, sock: socket.socket) -> int:
+        """Begin to accept on a socket that listens, and own it. Returns its port."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), sock=sock)
         return int(sock.getsockname()[1])
@@ -80,15 +79,6 @@ class HttpServer:
     def forget(self, connection: "_Connection") -> None:
         self.connections.discard(connection)
         self._idle.set()
-
-
-def _listening_socket(host: str, port: int) -> socket.socket:
-    if host:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=512)
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
-    return socket.create_server(("", port), backlog=512)
 
 
 class _Connection(asyncio.Protocol):

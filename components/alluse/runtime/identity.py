@@ -7,7 +7,10 @@ from pathlib import Path
 
 from alluse import contract
 from alluse.contract import COMPONENTS, ComponentFacts
-from alluse.runtime.errors import StartError
+
+
+class StartError(Exception):
+    """The process cannot run at all: its environment is wrong. Says which variable and what it wants."""
 
 
 @dataclass(frozen=True, slots=True)

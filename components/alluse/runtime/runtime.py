@@ -120,6 +120,8 @@ class Runtime:
         )
         self.handle = self.dispatcher.handle
         self._opening = "the component has not been opened yet"
+        #: Set once it has been tried to open the component, whatever came of it.
+        self.tried = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._add_checks()
         if facts.stateful:
@@ -202,10 +204,12 @@ class Runtime:
                     self.log.error("the store cannot be opened", error=str(error))
                 else:
                     self.log.exception("the component cannot be opened", error=str(error))
+                self.tried.set()
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, LAST_BACKOFF_S)
         self._opening = ""
         await self.board.run_selftest()
+        self.tried.set()
         self._begin(self.board.run_selftests(), "self-test")
         self._begin(self.outbox.run(), "outbox")
         for task in self.service.tasks:

@@ -1,7 +1,9 @@
 """The endpoints that every component has: health, metrics, information, events, administration."""
 
+import asyncio
 import gc
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -21,6 +23,9 @@ from alluse.schemas.base import Answer, Request
 
 if TYPE_CHECKING:
     from alluse.runtime.runtime import Runtime
+
+#: How long "ready?" waits for a component that is being opened.
+OPENING_S: Final = 0.5
 
 
 class Info(Answer):
@@ -135,6 +140,10 @@ class SystemEndpoints:
         return Liveness(component=call.context.identity.name)
 
     async def ready(self, call: Call[Any]) -> Reply:
+        """While the component opens, the answer waits a little for it: it is asked once a second only."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(OPENING_S):
+                await self._runtime.tried.wait()
         readiness = self._runtime.board.readiness()
         return Reply(readiness, 200 if readiness.ready else 503)
 

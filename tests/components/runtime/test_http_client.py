@@ -6,6 +6,7 @@ import pytest
 
 from alluse.runtime.http_client import HttpClient, HttpReply
 from alluse.runtime.http_server import HttpRequest, HttpServer
+from alluse.runtime.listening import listen
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ async def test_a_connection_is_used_again_while_it_leads_where_it_should(first: 
         return HttpReply(statuses.pop(0), {}, b"")
 
     server, client = HttpServer(answer), HttpClient()
-    address = f"http://127.0.0.1:{await server.listen('127.0.0.1', 0)}"
+    address = f"http://127.0.0.1:{await server.accept(listen('127.0.0.1', 0))}"
     try:
         for _ in range(2):
             await client.request(address, "GET", "/v1/thing", {}, b"", 5.0)

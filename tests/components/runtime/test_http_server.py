@@ -10,6 +10,7 @@ import pytest
 from alluse.runtime import http_server
 from alluse.runtime.http_client import HttpClient, HttpError, HttpReply, HttpTimeoutError
 from alluse.runtime.http_server import HttpRequest, HttpServer
+from alluse.runtime.listening import listen
 from inprocess import until
 
 Handler = Callable[[HttpRequest], Awaitable[HttpReply]]
@@ -43,7 +44,7 @@ class Wire:
 @asynccontextmanager
 async def listening(handler: Handler = echo) -> AsyncIterator[tuple[HttpServer, int]]:
     server = HttpServer(handler)
-    port = await server.listen("127.0.0.1", 0)
+    port = await server.accept(listen("127.0.0.1", 0))
     try:
         yield server, port
     finally:
@@ -340,7 +341,7 @@ async def test_the_client_gets_over_a_server_that_began_anew() -> None:
     async with listening() as (_, port):
         await ask(client, port)
     server = HttpServer(echo)
-    await server.listen("127.0.0.1", port)
+    await server.accept(listen("127.0.0.1", port))
     assert (await ask(client, port, "POST")).status == 200
     await client.close()
     await server.stop(1.0)

@@ -37,7 +37,7 @@ def said_by(program: str) -> str:
 )
 def test_what_nobody_uses_is_not_imported(component: str, used: set[str]) -> None:
     said = said_by(
-        "import alluse.__main__, asyncio, sys\n"
+        "import alluse.__main__, alluse.runtime.server, sys\n"
         "from alluse.contract import COMPONENTS\n"
         "from alluse.runtime.loading import load_service\n"
         f"load_service(COMPONENTS[{component!r}])\n"

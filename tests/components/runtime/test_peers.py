@@ -10,10 +10,9 @@ import pytest
 
 from alluse.contract import COMPONENTS
 from alluse.runtime import peers
-from alluse.runtime.errors import StartError
 from alluse.runtime.http_client import HttpReply
 from alluse.runtime.http_server import HttpRequest
-from alluse.runtime.identity import Identity
+from alluse.runtime.identity import Identity, StartError
 from alluse.runtime.peers import (
     PeerFailedError,
     PeerRefusedError,
