@@ -24,8 +24,9 @@ from alluse_operator.cluster.mirror import Key
 from alluse_operator.cluster.streams import StreamAges
 from alluse_operator.journal import Journal
 from alluse_operator.metrics import Metrics
-from alluse_operator.settings import Settings, operator_version
+from alluse_operator.settings import Settings
 from alluse_operator.term import Term
+from alluse_operator.version import operator_version
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from alluse_operator.core.plan import Plan
 from alluse_operator.core.planner import make_plan
 from alluse_operator.core.resolve import resolve
 from alluse_operator.resources.build import build_all
-from alluse_operator.settings import operator_version
+from alluse_operator.version import operator_version
 
 
 class UnreadableRecordError(ValueError):

@@ -1,8 +1,7 @@
-"""What the operator is told when it starts: flags, each with an environment variable behind it."""
+"""What the operator is told when it starts, checked and typed."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import socket
@@ -10,57 +9,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from alluse_operator.arguments import CHOICES, EVERYWHERE, PREFIX, parser_for
 from alluse_operator.cluster.alerting.configuration import SinkSettings, load
 from alluse_operator.cluster.leases import LeaseTimes
 from alluse_operator.core.desired import Defaults
 from alluse_operator.errors import SettingsError
+from alluse_operator.version import operator_version
 
-PREFIX = "ALLUSE_OPERATOR_"
-#: The kubelet and Prometheus come from outside the Pod.
-EVERYWHERE = "0.0.0.0"  # noqa: S104
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _POD_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-#: Settings that take one of a few words.
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "deep_checks": ("auto", "true", "false"),
-    "leader_election": ("true", "false"),
-    "log_level": ("debug", "info", "warning", "error"),
-    "log_format": ("json", "text"),
-}
-
-_DESCRIPTION = """\
-Runs the AllUseSystem operator: it watches AllUseSystem resources and keeps the components that they ask for
-running, in the order of their dependencies.
-
-Credentials are taken from --kubeconfig, else from the Pod's service account, else from $KUBECONFIG or
-~/.kube/config. Each flag can also be given as an environment variable (named in its help); the flag wins.
-"""
-
-_EXAMPLES = """\
-examples:
-  in a cluster, for all namespaces (this is what the Helm chart runs):
-      python3 -m alluse_operator
-  on your own machine, for two namespaces, with logs to read:
-      python3 -m alluse_operator --kubeconfig ~/.kube/config --namespace team-a,team-b --log-format text
-  what is it doing?
-      curl localhost:8080/readyz      ready, or what keeps it from being so
-      curl localhost:8080/metrics     Prometheus metrics, allusesystem_*
-
-Only one process works at a time: it holds the lease --lease-name in --lease-namespace; others stand by and
-take over when it stops or dies. Two operators that serve different namespaces need different lease names.
-"""
-
-
-def operator_version() -> str:
-    """Version of this distribution; also the components' version unless told otherwise."""
-    try:
-        return version("allusesystem")
-    except PackageNotFoundError:
-        return "0.0.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +62,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
     `--help` and unknown flags end the process, as argparse does.
     """
     environment = os.environ if environment is None else environment
-    given = _parser(environment).parse_args(arguments)
+    given = parser_for(environment).parse_args(arguments)
     for name, words in CHOICES.items():
         # argparse does not look at what comes from the environment.
         if (value := getattr(given, name)) not in words:
@@ -150,152 +109,6 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] | None = None
         identity=f"{host}_{uuid.uuid4().hex[:8]}",
         alert_sinks=load(Path(given.alert_sinks)) if given.alert_sinks else (),
     )
-
-
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python3 -m alluse_operator",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-    def add(
-        group: argparse._ArgumentGroup, flag: str, variable: str, default: str, text: str, **how: object
-    ) -> None:
-        value = environment.get(PREFIX + variable) or default
-        shown = f" (${PREFIX}{variable}; default: {default or 'none'})"
-        group.add_argument(flag, default=value, help=text + shown, **how)  # type: ignore[arg-type]
-
-    what = parser.add_argument_group("what it serves")
-    what.add_argument(
-        "--namespace",
-        action="append",
-        metavar="NAME",
-        default=None,
-        help="a namespace to serve; repeat the flag or separate names by commas. Without it all namespaces "
-        f"are served, which needs a ClusterRole (${PREFIX}WATCH_NAMESPACES; default: all)",
-    )
-    add(
-        what,
-        "--component-image",
-        "COMPONENT_IMAGE",
-        "alluse/components",
-        "image of the built-in components, without a tag, where a system does not name another",
-        metavar="REPOSITORY",
-    )
-    add(
-        what,
-        "--component-version",
-        "COMPONENT_VERSION",
-        operator_version(),
-        "tag of that image, where a system does not name a version",
-        metavar="TAG",
-    )
-
-    add(
-        what,
-        "--deep-checks",
-        "DEEP_CHECKS",
-        "auto",
-        "ask the components' pods about their health, by their own addresses; auto: only where the operator "
-        "runs in a cluster, because from elsewhere pods cannot be reached",
-        choices=CHOICES["deep_checks"],
-    )
-
-    add(
-        what,
-        "--alert-sinks",
-        "ALERT_SINKS",
-        "",
-        "JSON file of the sinks that alerts can be routed to, beside `log` and `event`",
-        metavar="FILE",
-    )
-
-    reach = parser.add_argument_group("the cluster and the one leader")
-    add(reach, "--kubeconfig", "KUBECONFIG", "", "file with the credentials", metavar="FILE")
-    add(
-        reach,
-        "--leader-election",
-        "LEADER_ELECTION",
-        "true",
-        "false: work without a lease. Only for a single process on a cluster of its own",
-        choices=CHOICES["leader_election"],
-    )
-    add(
-        reach,
-        "--lease-namespace",
-        "LEASE_NAMESPACE",
-        "",
-        "where the lease is kept; default: the Pod's own namespace",
-        metavar="NAME",
-    )
-    add(reach, "--lease-name", "LEASE_NAME", "allusesystem-operator", "name of the lease", metavar="NAME")
-    add(
-        reach,
-        "--lease-duration-seconds",
-        "LEASE_DURATION_SECONDS",
-        "15",
-        "a leader that has not been heard of for so long is replaced",
-        type=float,
-        metavar="N",
-    )
-    add(
-        reach,
-        "--lease-renew-seconds",
-        "LEASE_RENEW_SECONDS",
-        "10",
-        "a leader that could not renew its lease for so long stops by itself",
-        type=float,
-        metavar="N",
-    )
-    add(
-        reach,
-        "--lease-retry-seconds",
-        "LEASE_RETRY_SECONDS",
-        "2",
-        "how often it is renewed or asked for",
-        type=float,
-        metavar="N",
-    )
-
-    seen = parser.add_argument_group("how it is seen")
-    add(
-        seen,
-        "--http-host",
-        "HTTP_HOST",
-        EVERYWHERE,
-        "address of /livez, /readyz and /metrics",
-        metavar="ADDRESS",
-    )
-    add(seen, "--http-port", "HTTP_PORT", "8080", "port of these", type=int, metavar="N")
-    add(
-        seen,
-        "--explain-port",
-        "EXPLAIN_PORT",
-        "8081",
-        "port of /journal and /plan, on 127.0.0.1 alone",
-        type=int,
-        metavar="N",
-    )
-    add(
-        seen,
-        "--log-level",
-        "LOG_LEVEL",
-        "info",
-        "least level that is logged",
-        choices=CHOICES["log_level"],
-    )
-    add(
-        seen,
-        "--log-format",
-        "LOG_FORMAT",
-        "json",
-        "json: one object a line; text: for reading at a terminal",
-        choices=CHOICES["log_format"],
-    )
-
-    return parser
 
 
 def _split(text: str) -> list[str]:

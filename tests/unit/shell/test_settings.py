@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from alluse_operator.arguments import PREFIX
 from alluse_operator.errors import SettingsError
-from alluse_operator.settings import PREFIX, parse
+from alluse_operator.settings import parse
 
 
 def test_nothing_said_serves_all_namespaces_with_a_lease() -> None:
