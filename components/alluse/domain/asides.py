@@ -62,6 +62,8 @@ _PROMISE: Final = re.compile(
     r"(?:i|we)(?: be| going to| expect to)* (?:make|earn|gain|get back|profit)\b"
     r"|\b(?:will|would) (?:i|we) (?:make|earn|get|become|be) (?:\w+ ){0,2}(?:money|rich|profit|a profit"
     r"|millions?)"
+    r"|\b(?:what|which|how (?:much|high|big)(?: an?)?) (?:\w+ )?(?:returns?|profits?|income|gains?|yields?) "
+    r"(?:can|could|should|will|may|do|would|to) (?:i |we )?(?:expect|get|see)\b"
     r"|\b(?:double|triple) my (?:money|account|capital)\b|\bget(?:ting)? rich\b|\bexpected (?:return|profit"
     r"|gain)"
 )
@@ -71,9 +73,12 @@ _ORDERS: Final = re.compile(
     r" (?:\d+|some|a few) (?:\w+ )?(?:shares?|stocks?)\b|\bis (?:this|it|that|everything)"
     r"(?: all)? (?:a simulation|simulated|real|fake)\b"
     r"|\b(?:execute|do|make|place) (?:the|this|that) trade\b"
+    r"|^(?:please |ok |now |just )*(?:buy|sell|short)(?: me| us)? \d+ (?:[\w$-]+ ){0,2}"
+    r"(?:puts?|calls?|options?|contracts?)\b"
 )
 _MOVE: Final = re.compile(
-    r"(?:please |can you |could you |i want to |i'd like to |i would like to |i need to |let me |i will "
+    r"(?:please |can you |could you |can i |could i |may i |how do i |how can i "
+    r"|i want to |i'd like to |i would like to |i need to |let me |i will "
     r"|lets |let's )*"
     r"(?:withdraw|transfer|deposit|add|move|shift|pay out|take out)\b.*"
 )

@@ -11,7 +11,7 @@ from typing import Any, Final
 from alluse.domain.asides import aside
 from alluse.schemas.agent import Action, ResponseType
 from alluse.schemas.common import AccountType, Condition
-from alluse.schemas.entities import ExtractAnswer
+from alluse.schemas.entities import EntityType, ExtractAnswer
 from alluse.schemas.intent import Intent
 from alluse.schemas.ledger import MIN_INVESTMENT
 from alluse.schemas.memory import ContextAnswer
@@ -225,9 +225,32 @@ def _drawdown(perception: Perception, protocol: Protocol) -> Decision:
             "the fall was named; it counts from the peak to now",
             {"drawdown": falls[0]},
         )
+    lost, total = _lost(perception), perception.context.total_balance
+    if lost is not None and 0 < lost < total:
+        return Decision(
+            Action.PROTECT,
+            ResponseType.DRAWDOWN,
+            "a loss was named; it counts as a part of what the ledger holds",
+            {"drawdown": round(lost / total, 4), "lost": lost, "total": total},
+        )
     if perception.context.has_accounts:
         return Decision(Action.PROTECT, ResponseType.DRAWDOWN, "the ledger knows the fall of each account")
     return Decision(Action.CLARIFY, ResponseType.ASK_DRAWDOWN, "neither a fall nor an account is known")
+
+
+_LOST: Final = re.compile(
+    r"\b(?:lost|lose|losing|loss of|a loss is|down|minus|dropped|fell|fallen)"
+    r"(?: by| about| around| almost| nearly| over| roughly| already| some)*[ ~-]*$"
+)
+
+
+def _lost(perception: Perception) -> float | None:
+    """The one amount of the message, if the message says that it is lost; USD."""
+    amounts = [each for each in perception.entities.entities if each.type is EntityType.AMOUNT]
+    if len(amounts) != 1 or not isinstance(amounts[0].value, int | float):
+        return None
+    before = perception.message[: amounts[0].start].casefold()
+    return float(amounts[0].value) if _LOST.search(before) else None
 
 
 def _adjust(perception: Perception, protocol: Protocol) -> Decision:

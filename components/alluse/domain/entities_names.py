@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from alluse.domain.entities_text import Found, Text, word_list
+from alluse.domain.entities_tickers import tickers
 from alluse.schemas.common import AccountType, Condition, OptionType, RiskAppetite
 from alluse.schemas.entities import EntityType
 
@@ -51,7 +52,8 @@ _ACCOUNT = re.compile(
 )
 _BARE = re.compile(r"(?<![\w.@/])(?P<short>gen|rev|com)(?![\w@])")
 _BARE_BEFORE = re.compile(
-    r"(?:\b(?:my|the|your|our|a|for|in|into|to|from|and|or|between|both|fork|split|than|vs\.?)|[,&+:]) $"
+    r"(?:\b(?:my|the|your|our|a|for|about|in|into|to|from|and|or|between|both|fork|split|than|vs\.?)"
+    r"|[,&+:]) $"
 )
 _BARE_LIST_AFTER = re.compile(r"^(?:,| ?&| ?\+| and| or| vs| to) ?(?:the |my )?(?:gen|rev|com)\b")
 
@@ -111,8 +113,8 @@ _LEAST_ANY_CASE = 3
 def symbols(text: Text, more: Collection[str] = ()) -> Iterator[Found]:
     """Known symbols and companies; a symbol of one or two letters needs capitals or `$`.
 
-    `more` are further known symbols. Any other name with `$` is taken too, so that nobody is answered
-    about another share than the one asked for.
+    `more` are further known symbols. Any other name with `$`, or where only a name can stand, is taken
+    too, so that nobody is answered about another share than the one asked for.
     """
     known = SYMBOLS.union(more)
     plain = known - _WORDS
@@ -129,6 +131,9 @@ def symbols(text: Text, more: Collection[str] = ()) -> Iterator[Found]:
             yield Found(EntityType.STOCK_SYMBOL, name, match.start(), end, 0.98 if name in known else 0.6)
         elif name in plain and (len(name) >= _LEAST_ANY_CASE or match["name"].isupper()):
             yield Found(EntityType.STOCK_SYMBOL, name, match.start(), end, 0.95)
+    for name, start, end in tickers(text.plain):
+        if name not in STOP_WORDS and name not in known:
+            yield Found(EntityType.STOCK_SYMBOL, name, start, end, 0.6)
 
 
 # -- appetite for risk -----------------------------------------------------------------------------

@@ -239,6 +239,11 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             r"(?:difference|differences|distinction) between (?:\w+ ){0,2}(?:accounts?|genaccount|"
             r"revaccount|comaccount|tiers|account types)|account types|types of accounts",
         ),
+        (
+            Intent.EXPLAIN_ACCOUNTS,
+            r"how (?:do|does|would|will)(?: (?:the|these|those|your|this|that|all))* "
+            r"(?:numberx|three|different) accounts?(?: \w+){0,3} work",
+        ),
         # Forks
         (
             Intent.EXPLAIN_FORKING,

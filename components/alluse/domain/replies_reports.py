@@ -62,6 +62,11 @@ def drawdown_text(lines: Sequence[str], asked: bool, notes: Sequence[str]) -> st
     return fit_lines("The drawdown rule says:", numbered(lines), closing)
 
 
+def loss_note(lost: float, total: float) -> str:
+    """Where the percentage comes from when an amount was named."""
+    return f"{usd(lost)} lost are {percent(lost / total)} of the {usd(total)} that the ledger holds."
+
+
 def performance_text(found: Performance) -> str:
     def part(name: str, value: float | None) -> str:
         return f"{name} {percent(value, 2)}" if value is not None else ""

@@ -24,6 +24,7 @@ from alluse.domain.decisions import (
     protocol_symbols,
 )
 from alluse.domain.decisions_trades import entry_day, is_holiday, slots_of
+from alluse.domain.entities import extract
 from alluse.schemas.agent import Action, ResponseType
 from alluse.schemas.common import AccountType, Condition
 from alluse.schemas.entities import ExtractAnswer
@@ -299,3 +300,22 @@ def test_nothing_is_written_down_on_a_guess(intent: Intent) -> None:
 def test_a_week_in_the_question_counts_for_this_question() -> None:
     perception = Perception(Intent.SELECT_DELTA, 0.9, SAID[5], context(THREE))
     assert decide(perception, PROTOCOL).parameters["week"] is Condition.RED
+
+
+@pytest.mark.parametrize(
+    ("message", "fall"),
+    [
+        ("I lost 20k", 0.2),
+        ("I have lost about $30,000", 0.3),
+        ("my book is down 5,000 dollars", 0.05),
+        ("my account fell to 80k", None),
+        ("I had 100k and lost 20k", None),
+        ("I lost 2 million", None),
+    ],
+)
+def test_a_loss_in_dollars_is_a_part_of_what_the_ledger_holds(message: str, fall: float | None) -> None:
+    read = extract(message, date(2026, 1, 5))
+    known = context([account(balance=100_000.0)])
+    decision = decide(Perception(Intent.DRAWDOWN_HELP, 1.0, read, known, message=message), PROTOCOL)
+    assert decision.response_type is ResponseType.DRAWDOWN
+    assert decision.parameters.get("drawdown") == fall

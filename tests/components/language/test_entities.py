@@ -169,6 +169,36 @@ def test_symbols(text: str, symbols: list[str]) -> None:
     assert read(text, "stock_symbols") == symbols
 
 
+@pytest.mark.parametrize(
+    ("text", "symbols"),
+    [
+        ("a put on IBM", ["IBM"]),
+        ("sell puts on ibm?", ["IBM"]),
+        ("should I buy calls on GME?", ["GME"]),
+        ("IBM puts please", ["IBM"]),
+        ("how is INTC doing", ["INTC"]),
+        ("what about ORCL's puts", ["ORCL"]),
+        ("recommend trades for AAPL and IBM", ["AAPL", "IBM"]),
+        ("SPY, QQQ and DIA this week?", ["SPY", "QQQ", "DIA"]),
+        ("size 3 contracts of IBM", ["IBM"]),
+        ("puts on hold", []),
+        ("a call on it, please", []),
+        ("calls on fri", []),
+        ("what is the VAR of my accounts", []),
+        ("tell me about the FED", []),
+        ("my GEN and REV accounts", []),
+        ("is VIX high", []),
+        ("PUTS ON THEM NOW", []),
+        ("I want to BUY NOW", []),
+        ("should I use an IRA or ROTH", []),
+    ],
+)
+def test_symbols_that_nobody_knows_are_read_where_only_a_name_can_stand(
+    text: str, symbols: list[str]
+) -> None:
+    assert extract(text, TUESDAY).stock_symbols == symbols
+
+
 def test_symbols_of_data_and_protocol_are_known() -> None:
     assert set(market_data().symbols) <= SYMBOLS
     assert set(Protocol().sectors) <= SYMBOLS

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from alluse.domain import replies
 from alluse.domain.decisions import Perception, decide
+from alluse.domain.followups import followed
 from alluse.runtime import trace
 from alluse.runtime.errors import NotAllowedError
 from alluse.runtime.events import uuid7
@@ -36,7 +37,7 @@ async def chat(call: Call[State], request: ChatRequest) -> ChatAnswer:
     intent = Intent.UNKNOWN
     try:
         with trace.within(ANSWER_S, soon_s=MISSING_S):
-            perception = await perceive(context, request, degraded)
+            perception = followed(await perceive(context, request, degraded))
             intent = perception.intent
             gate = context.state.gate.standing()
             decision = decide(perception, context.state.parameters.protocol, gate.open)

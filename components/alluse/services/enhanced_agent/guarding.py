@@ -155,6 +155,8 @@ async def drawdown(turn: Turn) -> Said:
         replies_reports.protection_text(answer, whose)
         for (whose, _, _), answer in zip(asked, found, strict=True)
     ]
-    text = replies_reports.drawdown_text(lines, fall is not None, [])
+    lost, held = turn.parameters.get("lost"), turn.parameters.get("total")
+    notes = [] if lost is None or held is None else [replies_reports.loss_note(lost, held)]
+    text = replies_reports.drawdown_text(lines, fall is not None, notes)
     levels = [answer.protection_level.value for answer in found]
     return Said(text, {"protection": [each.model_dump(mode="json") for each in found]}, {"levels": levels})
