@@ -90,22 +90,9 @@ class _Search:
         self._recheck: list[datetime] = []
 
     def find(self) -> Situation:
-        sick = {name for name, found in self._components.items() if _is_sick(found)}
-        affected: dict[str, list[str]] = {}
-        for name in self._components:
-            if name in sick:
-                causes = self._components[name].causes
-                for root in causes or (name,):
-                    affected.setdefault(root, [])
-                    if root != name:
-                        affected[root].append(name)
-                if not self._inhibit and causes:
-                    affected.setdefault(name, [])
-        symptoms = {
-            name: self._components[name].causes
-            for name in self._components
-            if name in sick and name not in affected and self._components[name].causes
-        }
+        sick = {name: found.causes for name, found in self._components.items() if _is_sick(found)}
+        affected = self._affected(sick)
+        symptoms = {name: causes for name, causes in sick.items() if causes and name not in affected}
         troubles = [self._trouble(root, names) for root, names in affected.items()]
         mild = self._mild(troubles)
         locks, troubles = self._interlocks(troubles, symptoms)
@@ -120,6 +107,19 @@ class _Search:
             ),
             recheck_at=min(self._recheck, default=None),
         )
+
+    def _affected(self, sick: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+        """Of what people are told, each with those that suffer from it: the roots of all that is sick, and
+        without inhibition what is sick by itself, too."""
+        affected: dict[str, list[str]] = {}
+        for name, causes in sick.items():
+            for root in causes or (name,):
+                sufferers = affected.setdefault(root, [])
+                if root != name:
+                    sufferers.append(name)
+            if causes and not self._inhibit:
+                affected.setdefault(name, [])
+        return affected
 
     def _trouble(self, root: str, affects: list[str]) -> Trouble:
         worst = self._worst([root, *affects])
