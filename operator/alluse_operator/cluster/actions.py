@@ -26,7 +26,7 @@ from alluse_operator.core.actions import (
 )
 from alluse_operator.core.applied import applied_by
 from alluse_operator.core.desired import Identity
-from alluse_operator.core.objects import Object, uid_of
+from alluse_operator.core.objects import Object, metadata, uid_of
 from alluse_operator.core.ownership import owns
 from alluse_operator.errors import ApiError
 
@@ -162,7 +162,8 @@ class Actions:
         kind = BY_NAME[action.workload.kind]
         live = await self._writes.send(lambda: self._client.get(kind, key.namespace, action.workload.name))
         rendering = applied_by(names.FIELD_MANAGER, live)
-        if live["metadata"]["uid"] != action.workload_uid:
+        same = uid_of(live) == action.workload_uid and _revision(live) == _revision(action.obj)
+        if not same:
             self._writes.learn(key, kind, live)
             raise ApiError(409, "Conflict", f"{action.workload} is another one than was planned on")
         if rendering is None:
@@ -242,6 +243,10 @@ class Actions:
                 self._mirror.wrote(SYSTEM, answer)
             return
         raise ApiError(409, "Conflict", f"the finalizer of {key} could not be taken off: it keeps changing")
+
+
+def _revision(obj: Object) -> object:
+    return (metadata(obj).get("annotations") or {}).get(names.REVISION_ANNOTATION)
 
 
 def _with_uid(obj: Object, uid: str) -> dict[str, Any]:
