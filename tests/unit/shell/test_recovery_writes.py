@@ -223,3 +223,25 @@ def test_nothing_is_kept_of_a_workload_that_is_another_by_now() -> None:
         assert bench.sent() == []
 
     virtual_time.run(scenario())
+
+
+def test_nothing_is_kept_of_a_workload_that_has_another_revision_by_now() -> None:
+    """An operator that saw too little would keep the bad revision in the name of the good one."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        live = live_workload(bench)
+        live["metadata"].setdefault("annotations", {})[names.REVISION_ANNOTATION] = "bad"
+        live = bench.api.put(DEPLOYMENT, live)
+        good = revision()
+        good["metadata"]["annotations"] = {names.REVISION_ANNOTATION: "good"}
+        applied = await bench.carry_out(
+            KeepRevision("a", Ref("Deployment", "a"), live["metadata"]["uid"], good)
+        )
+        assert (applied.outcomes[0].ok, applied.outcomes[0].transient) == (False, True)
+        assert bench.sent() == []
+        seen = bench.mirror.child(KEY, "Deployment", "a")
+        assert seen is not None
+        assert seen["metadata"]["annotations"][names.REVISION_ANNOTATION] == "bad", "it has learnt better"
+
+    virtual_time.run(scenario())
