@@ -219,9 +219,16 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._host = host
-        self._http = h11.Connection(h11.CLIENT)
+        #: Made for the first answer that is not plain: most connections never have one.
+        self._h11: h11.Connection | None = None
         #: The last answer was plain and ended where it said: h11 knows nothing of it.
         self._whole = False
+
+    @property
+    def _http(self) -> h11.Connection:
+        if self._h11 is None:
+            self._h11 = h11.Connection(h11.CLIENT)
+        return self._h11
 
     async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         host, port = self._host

@@ -86,7 +86,8 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
-        self._http = h11.Connection(h11.SERVER)
+        #: Made for the first message that is not plain: most connections never have one.
+        self._h11: h11.Connection | None = None
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._request: h11.Request | None = None
@@ -135,12 +136,16 @@ class _Connection(asyncio.Protocol):
 
     def _between_messages(self) -> bool:
         """Whether what arrives now begins a message: h11 holds nothing of one."""
-        return (
-            self._task is None
-            and not self._receiving
-            and self._http.their_state is h11.IDLE
-            and not self._http.trailing_data[0]
-        )
+        if self._task is not None or self._receiving:
+            return False
+        held = self._h11
+        return held is None or (held.their_state is h11.IDLE and not held.trailing_data[0])
+
+    @property
+    def _http(self) -> h11.Connection:
+        if self._h11 is None:
+            self._h11 = h11.Connection(h11.SERVER)
+        return self._h11
 
     def eof_received(self) -> bool | None:
         return self._task is not None
