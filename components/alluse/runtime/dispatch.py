@@ -37,6 +37,7 @@ from alluse.runtime.health import HealthBoard
 from alluse.runtime.http_client import HttpReply
 from alluse.runtime.http_server import HttpRequest
 from alluse.runtime.idempotency import Idempotency, Remembered
+from alluse.runtime.logs import LEVELS
 from alluse.runtime.peers import PeerError, PeerTimeoutError
 from alluse.runtime.service import Call, Endpoint, Reply
 from alluse.schemas.base import FieldProblem
@@ -121,7 +122,7 @@ class Dispatcher:
             label = route.endpoint.path if route else "unmatched"
             self._requests.inc(route=label, code=str(reply.status))
             self._seconds.observe(seconds, route=label)
-            if route is not None and not route.system:
+            if route is not None and not route.system and self._context.logs.level <= LEVELS["DEBUG"]:
                 self._context.log.debug(
                     "request",
                     method=request.method,
