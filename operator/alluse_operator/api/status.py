@@ -190,6 +190,8 @@ class ComponentStatus(StatusModel):
         default=None, json_schema_extra=ATOMIC
     )
     """When it lost its health, in the last ten minutes."""
+    unwell_since: Timestamp | None = None
+    """Since when it has not been well, where that is longer: graces and interlocks count from it."""
     start_seconds: int | None = Field(default=None, ge=0)
     """Seconds from its creation to its first being healthy."""
     revision: Annotated[str, StringConstraints(max_length=63)] | None = None

@@ -20,6 +20,7 @@ _MOMENT = timedelta(seconds=3)
 #: As many as a row holds.
 _KEPT = 8
 _LOST = frozenset({ComponentState.UNHEALTHY, ComponentState.RECOVERING, ComponentState.FAILED})
+_UNWELL = _LOST | {ComponentState.STOPPED}
 
 
 def remember(
@@ -52,7 +53,14 @@ def _goes_on(before: PreviousComponent, ended: datetime | None, now: datetime) -
 
 
 def unwell_since(before: PreviousComponent | None, found: Assessment) -> datetime:
-    """Since when a component that is not well has not been."""
-    if before is None or before.state in WELL or not before.failures:
-        return found.since
-    return min(before.failures[-1], found.since)
+    """Since when a component that is not well has not been, in whole seconds as a row stores them.
+
+    What only begins, or is not known, is not yet unwell: it counts only as part of what began before it.
+    """
+    since = found.since.replace(microsecond=0)
+    if before is None or before.state in WELL:
+        return since
+    begun = before.unwell_since
+    if begun is None and before.state in _UNWELL:
+        begun = before.since
+    return min(begun, since) if begun is not None else since

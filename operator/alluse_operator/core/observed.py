@@ -199,6 +199,8 @@ class PreviousComponent:
     revision: str = ""
     failures: tuple[datetime, ...] = ()
     """When it lost its health, oldest first."""
+    unwell_since: datetime | None = None
+    """Since when it has not been well, if that is longer than `since`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ from alluse_operator.api.status import (
 )
 from alluse_operator.core import losses
 from alluse_operator.core.actions import Apply, Outcome, Recover
+from alluse_operator.core.gate import WELL
 from alluse_operator.core.history import Attempt
-from alluse_operator.core.observed import PreviousStatus, Snapshot
+from alluse_operator.core.observed import PreviousComponent, PreviousStatus, Snapshot
 from alluse_operator.core.plan import ComponentPlan, Plan
+from alluse_operator.core.verdicts import Assessment
 
 #: Reasons under which the kubelet's own restarts are what is being done about a component.
 _KUBELET_ACTS = frozenset({ComponentReason.CRASHED, ComponentReason.CRASH_LOOP})
@@ -124,9 +126,18 @@ def _row(plan: ComponentPlan, snapshot: Snapshot, now: datetime) -> ComponentSta
         last_action=_last_action(plan),
         next_action_time=recovery.next_action_at,
         failures=losses.remember(before, assessment, _ended(plan), now) or None,
+        unwell_since=_unwell_since(before, assessment),
         start_seconds=plan.start_seconds,
         revision=plan.revision or None,
     )
+
+
+def _unwell_since(before: PreviousComponent | None, found: Assessment) -> datetime | None:
+    """Said only where `since` does not say it."""
+    if found.state in WELL:
+        return None
+    began = losses.unwell_since(before, found)
+    return began if began < found.since.replace(microsecond=0) else None
 
 
 def _recovery_words(plan: ComponentPlan) -> str:

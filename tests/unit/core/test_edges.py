@@ -189,6 +189,25 @@ def test_who_is_owed_a_restart_waits_for_those_below_that_are_owed_one() -> None
     assert order == ["web", "shop"]
 
 
+def test_the_grace_begins_with_this_trouble_and_not_with_an_earlier_one() -> None:
+    cluster = started(component("base"), component("web", on("base", OnUnhealthy.ISOLATE)))
+    grey(cluster, "base")
+    run(cluster, 3)
+    heal(cluster, "base")
+    run(cluster, 30)
+    (pod,) = pods(cluster, "base")
+    attempt = history.Attempt(pod.uid, cluster.now, "ProbeFailed", 1, 1)
+    workload = cluster.objects[Ref("Deployment", "shop-base")]
+    workload["metadata"]["annotations"][names.RECOVERY_ANNOTATION] = history.render((attempt,), ())
+    cluster.broken["base"] = "slow"
+    pod.deleting = cluster.now
+    run(cluster, 8)
+    assert row(cluster, "base")["reason"] == "RecoveryInProgress"
+    assert names.ISOLATED_LABEL not in selector(cluster, "web")
+    run(cluster, 4)
+    assert selector(cluster, "web")[names.ISOLATED_LABEL] == "true"
+
+
 def owe_a_restart(cluster: ModelCluster, *attempts: history.Attempt) -> dict[str, Any]:
     """The Deployment of `web` with a restart on its record that is owed to it for `base`, which is well."""
     workload = cluster.objects[Ref("Deployment", "shop-web")]

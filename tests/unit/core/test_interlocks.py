@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -79,11 +80,42 @@ def test_a_component_that_does_not_run_closes_the_gate() -> None:
 
 def test_the_limit_counts_from_the_loss_of_health_and_not_from_the_latest_state() -> None:
     """Unhealthy, Recovering, Unhealthy: together longer than the limit."""
-    row = PreviousComponent("guard", ComponentState.RECOVERING, failures=(at(-900), at(0)))
+    row = PreviousComponent("guard", ComponentState.RECOVERING, since=at(2), unwell_since=at(0))
     status = PreviousStatus(components={"guard": row}, raw={"interlocks": [OPEN]})
     plans = {"guard": plan("guard", U, at(4)), "monitor": plan("monitor", H, at(0))}
     (lock,) = interlocks.check(SYSTEM, plans, status, at(5))
     assert str(lock.state) == "Closed"
+
+
+@pytest.mark.parametrize(
+    ("before", "state", "expected"),
+    [
+        (None, U, 9),
+        (PreviousComponent("a", H, since=at(1)), U, 9),
+        (PreviousComponent("a", U, since=at(4)), ComponentState.RECOVERING, 4),
+        (PreviousComponent("a", ComponentState.RECOVERING, since=at(6), unwell_since=at(4)), U, 4),
+        (PreviousComponent("a", ComponentState.STARTING, since=at(1)), U, 9),
+        (PreviousComponent("a", ComponentState.STARTING, since=at(6), unwell_since=at(4)), U, 4),
+        (PreviousComponent("a", X, since=at(1)), U, 9),
+    ],
+    ids=[
+        "nothing known",
+        "was well",
+        "goes on",
+        "went on",
+        "only began",
+        "a start in between",
+        "was not known",
+    ],
+)
+@pytest.mark.parametrize("earlier", [(), (at(-300),)], ids=["the first time", "had failed before"])
+def test_since_when_it_is_unwell(
+    before: PreviousComponent | None, state: ComponentState, expected: int, earlier: tuple[datetime, ...]
+) -> None:
+    """What was before it was last well has no part in it."""
+    found = Assessment(state=state, reason="x", message="", since=at(9.4))
+    known = replace(before, failures=earlier) if before is not None else None
+    assert losses.unwell_since(known, found) == at(expected)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def _previous_component(row: Mapping[str, Any]) -> PreviousComponent | None:
         start_seconds=start_seconds if isinstance(start_seconds, int) else None,
         revision=str(row.get("revision", "")),
         failures=_times(row.get("failures")),
+        unwell_since=parse_time(row.get("unwellSince")),
     )
 
 
