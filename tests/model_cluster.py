@@ -101,6 +101,8 @@ class ModelCluster:
     nodes: dict[str, bool] = field(default_factory=dict)
     """Nodes, and whether they are ready; none: the operator may not read them. New pods go to the first that is
     ready and that they do not shun."""
+    bad: set[tuple[str, str]] = field(default_factory=set)
+    """(component, revision) whose pods come up, become ready, and fail the operator's deep check."""
     silent: frozenset[str] | set[str] = frozenset()
     """Components that the operator's deep checks do not reach."""
     shaky: frozenset[str] | set[str] = frozenset()
@@ -301,6 +303,9 @@ class ModelCluster:
         live = self.objects.get(action.workload)
         if live is None or live["metadata"]["uid"] != action.workload_uid:
             return "409 uid differs"
+        planned_on = action.obj["metadata"]["annotations"][names.REVISION_ANNOTATION]
+        if live["metadata"]["annotations"][names.REVISION_ANNOTATION] != planned_on:
+            return "409 another revision"
         rendering = copy.deepcopy({key: value for key, value in live.items() if key != "status"})
         for key in ("uid", "creationTimestamp", "generation", "resourceVersion"):
             rendering["metadata"].pop(key, None)
@@ -432,6 +437,11 @@ class ModelCluster:
 
     def _kubelets(self) -> None:
         for pod in list(self.pods.values()):
+            if not self.nodes.get(pod.node, True):
+                # Nobody hears of it, and nobody can end it.
+                if pod.ready:
+                    pod.ready, pod.ready_changed = False, self.now
+                continue
             if pod.deleting is not None:
                 if self.broken.get(pod.component) != "stuck" and self.now > pod.deleting:
                     del self.pods[pod.name]
@@ -452,6 +462,8 @@ class ModelCluster:
                 pod.done = True
             elif not pod.ready and not pod.hung:
                 pod.ready, pod.ready_changed = True, self.now
+                if (pod.component, pod.revision) in self.bad:
+                    self.turn_grey(pod)
 
     # -- what goes wrong ---------------------------------------------------------------------------------
 
@@ -517,6 +529,22 @@ class ModelCluster:
         if condition == "Started" and any(p.ready or p.hung for p in alive):
             return True
         return len(good) >= wanted.replicas
+
+    def stands_in(self, component: str, condition: str = "Healthy") -> bool:
+        """Whether the component does its work in its last good revision, having come back from the wanted one."""
+        workload = self.workload(component)
+        if workload is None:
+            return False
+        notes = workload["metadata"]["annotations"]
+        wanted = built_of(self.system)[component].revision
+        if notes.get(names.ROLLED_BACK_FROM_ANNOTATION) != wanted:
+            return False
+        live = notes[names.REVISION_ANNOTATION]
+        pods = [p for p in self.pods.values() if p.component == component and p.revision == live]
+        if condition == "Started" and any((p.ready or p.hung) and p.deleting is None for p in pods):
+            return True
+        good = [p for p in pods if p.ready and not p.grey and p.deleting is None]
+        return len(good) >= self.system.components[component].replicas
 
     def all_well(self) -> bool:
         return all(

@@ -81,6 +81,30 @@ policies = st.builds(
     ladder=st.one_of(st.just(RecoveryPolicy().ladder), ladders),
 )
 
+_STEPS = [action for action in RecoveryAction if action is not RecoveryAction.SAFE_STATE]
+
+
+def _from_the_way_back(steps: list[RecoveryAction]) -> list[RecoveryAction]:
+    """The step that needs the rarest moment, a revision that has just turned bad, is tried first."""
+    return sorted(steps, key=lambda action: action is not RecoveryAction.ROLLBACK_COMPONENT)
+
+
+#: Ladders that are climbed within a minute or two, in any order.
+climbing = st.builds(
+    RecoveryPolicy,
+    backoff_initial=seconds(1, 2),
+    backoff_max=seconds(2, 4),
+    max_actions=st.sampled_from((4, 6)),
+    window=seconds(60, 200),
+    max_concurrent=st.integers(1, 2),
+    reset_after=seconds(30, 60),
+    retry_exhausted_every=seconds(60, 90),
+    min_healthy_percent=st.sampled_from((0, 0, 30)),
+    ladder=st.permutations(_STEPS)
+    .flatmap(lambda steps: st.sampled_from((steps, _from_the_way_back(steps))))
+    .map(lambda steps: (*(Rung(action) for action in steps), Rung(RecoveryAction.SAFE_STATE))),
+)
+
 
 def attempts_at(times: st.SearchStrategy[datetime]) -> st.SearchStrategy[Attempt]:
     return st.builds(
@@ -158,7 +182,7 @@ def dependencies(target: str, job: bool) -> st.SearchStrategy[Dependency]:
 
 
 @st.composite
-def systems(draw: Any, generation: int = 1) -> System:
+def systems(draw: Any, generation: int = 1, recovery: st.SearchStrategy[RecoveryPolicy] = policies) -> System:
     """A system of one to five components; dependencies lead to earlier names, so there is no cycle."""
     names = [name for name in NAMES if draw(_one_in_four)] or [NAMES[0]]
     found: dict[str, Component] = {}
@@ -168,7 +192,7 @@ def systems(draw: Any, generation: int = 1) -> System:
         *found.values(),
         identity=Identity("shop", "shop", "00000000-0000-4000-8000-000000000001", generation),
         startup=Startup(max_parallel=draw(_max_parallel), deadline=timedelta(seconds=120)),
-        recovery=draw(policies),
+        recovery=draw(recovery),
         teardown=TeardownPolicy(
             order=draw(_orders),
             deadline=timedelta(seconds=draw(_teardown_deadlines)),
