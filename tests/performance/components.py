@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from alluse.domain.risk import assess
 from alluse.runtime.http_client import HttpClient
 from alluse.schemas.risk import AssessRequest
 from component_processes import Cluster
+from load import talk
 from performance.results import Figure, Results, median, percentile
 from performance.users import users_at_once
 
@@ -48,7 +50,7 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
         ways = Given({name: (HOST, port) for name, port in cluster.ports.items()})
         workflows(results, System(ways), rounds, "processes")
         await computations(results, cluster)
-        await users_at_once(results, (HOST, cluster.ports["enhanced-agent"]), "processes")
+        await users_at_once(results, partial(talk, HOST, cluster.ports["enhanced-agent"]), "processes")
         await asyncio.sleep(SETTLE_S)
         memory(results, cluster, "after the load")
         shutdown(results, cluster)

@@ -24,6 +24,7 @@ from forwards import ways
 from kube import CommandError, Kube, Watch, condition
 from performance.api import Api
 from performance.components import workflows
+from performance.inside import users_inside
 from performance.ordering import SYSTEM, manifest, namespace, prepared, until_all_ready
 from performance.results import Figure, Results, median
 from performance.users import users_at_once
@@ -47,7 +48,8 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
         kube.wait("a system that is well by its own account", partial(well, kube, ours), 90, ours)
         with ways(kube, SYSTEM, ours, *COMPONENTS) as addresses:
             workflows(results, System(Given(addresses)), rounds, "on kind")
-            await users_at_once(results, addresses["enhanced-agent"], "on kind")
+        with users_inside(kube, SYSTEM, ours) as talk:
+            await users_at_once(results, talk, "on kind, from a pod beside it")
         await asyncio.sleep(FRESH_FIGURES_S)
         memory(results, kube, ours, "after the load")
         copies = plain(kube, SYSTEM, ours, theirs)
