@@ -1,6 +1,7 @@
 """production-logger as others meet it: taking, masking, finding, counting, alarming."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from alluse.runtime.http_client import HttpReply
 from alluse.runtime.http_server import HttpRequest
+from alluse.services import production_logger
 from alluse.services.production_logger import SERVICE
+from health_reports import checks, report
 from inprocess import Component, System, component, until
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -207,7 +210,23 @@ async def test_what_others_decided_is_in_the_log(tmp_path: Path) -> None:
 
 async def test_a_disk_that_cannot_be_written_is_unhealthy(tmp_path: Path) -> None:
     async with logger(tmp_path) as it:
-        it.state.write_problem = "cannot write to /var/lib/alluse/logs: No space left on device"
-        it.runtime.board.forget_report()
-        answer = await it.get("/health")
-        assert (answer.status, "No space left" in str(answer.json["checks"])) == (503, True)
+        trial = it.state.archive.directory / ".write-test"
+
+        async def blocked() -> bool:
+            """Whoever tries to write fails now: the component, too, which may have done so in between."""
+            trial.unlink(missing_ok=True)
+            with suppress(FileExistsError):
+                trial.mkdir()
+            return trial.is_dir()
+
+        await until(blocked, "a directory stands where the trial writes")
+        await production_logger.try_to_write(it.runtime.context)
+        status, body = await report(it)
+        assert (status, checks(body)["write"]) == (
+            503,
+            ("unhealthy", f"cannot write to {trial.parent}: Is a directory"),
+        )
+        trial.rmdir()
+        await production_logger.try_to_write(it.runtime.context)
+        status, body = await report(it)
+        assert (status, checks(body)["write"][0]) == (200, "healthy")
