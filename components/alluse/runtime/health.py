@@ -31,6 +31,12 @@ HUNG_S: Final = 1.0
 #: A wrong answer must be known within seconds; the golden cases take a few milliseconds.
 SELFTEST_EVERY_S: Final = 2.0
 
+#: The check and what it says until the golden case has run for the first time.
+SELF_TEST: Final = "self-test"
+NOT_RUN: Final = "has not run yet"
+#: The check that fails until store and component are open.
+OPEN: Final = "open"
+
 
 class Health(StrEnum):
     """How a component is."""
@@ -105,7 +111,7 @@ class SelfTest:
 
     run: Callable[[], None] | None
     #: Sentence about what was wrong, empty when it passed.
-    problem: str = "has not run yet"
+    problem: str = NOT_RUN
     duration_s: float = 0.0
     ran: bool = False
 
@@ -182,7 +188,7 @@ class HealthBoard:
         if self.faults.active(FaultKind.FLAP):
             problem = "fault injected: flap"
         return CheckResult(
-            name="self-test",
+            name=SELF_TEST,
             status=Health.UNHEALTHY if problem else Health.HEALTHY,
             critical=True,
             duration_ms=round(self.selftest.duration_s * 1000, 3),

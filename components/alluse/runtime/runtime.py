@@ -20,7 +20,7 @@ from alluse.runtime.dispatch import Dispatcher
 from alluse.runtime.errors import CheckDegradedError, CheckFailedError
 from alluse.runtime.events import Event
 from alluse.runtime.faults import Faults
-from alluse.runtime.health import BoundCheck, HealthBoard, SelfTest
+from alluse.runtime.health import OPEN, BoundCheck, HealthBoard, SelfTest
 from alluse.runtime.http_client import HttpClient, Transport
 from alluse.runtime.idempotency import Idempotency
 from alluse.runtime.identity import Identity
@@ -264,7 +264,7 @@ class Runtime:
     def _add_checks(self) -> None:
         board = self.board
         board.obstacles += [self._own_obstacles, self._missing_hard]
-        board.checks.append(BoundCheck("open", True, self._check_open))
+        board.checks.append(BoundCheck(OPEN, True, self._check_open))
         board.checks.append(BoundCheck("configuration", False, self._check_config))
         if self.identity.facts.hard:
             board.checks.append(BoundCheck("hard-dependencies", False, self._check_hard))

@@ -161,7 +161,7 @@ class Played:
         self.name = name
         self.live = True
         self.status = Health.HEALTHY
-        self.trouble = "own"
+        self.trouble, self.detail = "own", "some trouble"
         self.uptime_s = 1.0
         self.events: list[dict[str, Any]] = []
 
@@ -172,7 +172,7 @@ class Played:
         if request.path == "/health/live":
             return HttpReply(200 if self.live else 503, {}, b"{}")
         if request.path == "/health":
-            check = CheckResult(name=self.trouble, status=self.status, critical=True, detail="some trouble")
+            check = CheckResult(name=self.trouble, status=self.status, critical=True, detail=self.detail)
             report = HealthReport(
                 component=self.name,
                 version="1",
@@ -267,13 +267,19 @@ async def test_a_component_that_was_still_opening_is_not_ill_for_a_whole_round(
         await until(lambda: it.state.records["position-sizer"].status is S.UNREACHABLE, "the other is gone")
 
 
-async def test_who_has_never_been_up_is_starting_until_the_limit(tmp_path: Path, system: System) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "detail"),
+    [("open", "the component has not been opened yet"), ("self-test", "has not run yet")],
+)
+async def test_who_has_never_been_up_is_starting_until_the_limit(
+    tmp_path: Path, system: System, trouble: str, detail: str
+) -> None:
     analyzer, alerts = system.played["market-analyzer"], system.played["alert-manager"]
     sizer = system.played.pop("position-sizer")
     assert isinstance(analyzer, Played)
     assert isinstance(alerts, Played)
     assert isinstance(sizer, Played)
-    analyzer.status, analyzer.trouble = Health.UNHEALTHY, "open"
+    analyzer.status, analyzer.trouble, analyzer.detail = Health.UNHEALTHY, trouble, detail
     async with component(SERVICE, tmp_path, system=system) as it:
         records = it.state.records
         await until(lambda: records["market-analyzer"].failures > 2 * MISSES, "it is looked at often")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from alluse import contract
 from alluse.contract import COMPONENTS
 from alluse.runtime.context import Context
-from alluse.runtime.health import Health, HealthReport
+from alluse.runtime.health import NOT_RUN, OPEN, SELF_TEST, Health, HealthReport
 from alluse.runtime.logs import now
 from alluse.runtime.peers import PeerError
 from alluse.schemas.health import CheckRequest, ComponentStatus, OverallStatus
@@ -21,8 +21,6 @@ KEY_FAST: Final = "monitoring.health.fast_interval"
 KEY_SWEEP: Final = "monitoring.health.check_interval"
 KEY_TIMEOUT: Final = "monitoring.health.timeout_seconds"
 KEY_STARTUP: Final = "deployment.startup_timeout"
-#: The check by which a component's report says that it has not been opened yet.
-OPEN: Final = "open"
 MAX_CHECKS: Final = 100
 
 
@@ -136,7 +134,7 @@ class Monitor:
         ]
         status = ComponentStatus(report.status.value)
         self._system_since = min(self._system_since, asyncio.get_running_loop().time() - report.uptime_s)
-        starting = report.uptime_s < self._context.config.number(KEY_STARTUP) and _only_not_open(report)
+        starting = report.uptime_s < self._context.config.number(KEY_STARTUP) and _not_open_yet(report)
         return Look(status, now(), _ms(started), "; ".join(bad)[:500] or None, starting=starting)
 
     def _system_starts(self) -> bool:
@@ -189,9 +187,13 @@ class Monitor:
         )
 
 
-def _only_not_open(report: HealthReport) -> bool:
-    failed = {check.name for check in report.checks if check.critical and check.status is Health.UNHEALTHY}
-    return failed == {OPEN}
+def _not_open_yet(report: HealthReport) -> bool:
+    """Whether it is still to be opened or tried out: whatever else fails then may follow from that."""
+    return any(
+        check.status is Health.UNHEALTHY
+        and (check.name == OPEN or (check.name == SELF_TEST and check.detail == NOT_RUN))
+        for check in report.checks
+    )
 
 
 def _ms(started: float) -> float:
