@@ -44,6 +44,13 @@ class Chart:
             self.rendered[key] = [obj for obj in yaml.load_all(done.stdout, Loader=_LOADER) if obj]
         return self.rendered[key]
 
+    def notes(self, values: Object) -> str:
+        """What a person reads after an install on a cluster that knows Kubernetes' own kinds only."""
+        command = [str(self.helm), "install", manifests.RELEASE, str(manifests.CHART), "--dry-run=client"]
+        command += ["--values=-", f"--namespace={manifests.NAMESPACE}", "--kubeconfig=/dev/null"]
+        done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=True)
+        return done.stdout.rpartition("\nNOTES:\n")[2]
+
 
 def is_hook(obj: Object) -> bool:
     return "helm.sh/hook" in obj["metadata"].get("annotations", {})

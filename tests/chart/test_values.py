@@ -217,6 +217,13 @@ def test_the_alerting_rules_are_installed_only_where_the_cluster_knows_the_kind(
     assert rule["spec"] == monitoring.rule_groups()
 
 
+def test_the_notes_name_the_kind_that_the_cluster_does_not_know(chart: Chart) -> None:
+    assert "NOTE" not in chart.notes({})
+    for value, kind in (("serviceMonitor", "ServiceMonitor"), ("prometheusRule", "PrometheusRule")):
+        said = chart.notes({"metrics": {value: {"enabled": True}}})
+        assert f"metrics.{value}.enabled is set, but this cluster does not know the kind {kind}" in said
+
+
 def test_sinks_become_a_file_of_addresses_and_files_of_secrets(chart: Chart) -> None:
     sinks = {
         "on-call": {**WEBHOOK, "tokenSecret": {"name": "on-call", "key": "bearer"}},
