@@ -89,8 +89,10 @@ class Observation:
 
 
 def drawdown_of(value: float, peak: float) -> float:
-    """1 − value/peak, at least 0; 0 without a peak; above 1 for a value below zero."""
-    return max(1.0 - value / peak, 0.0) if peak > 0 else 0.0
+    """1 − value/peak, at least 0, above 1 for a value below zero; without a peak 0, or 1 for such a value."""
+    if peak > 0:
+        return max(1.0 - value / peak, 0.0)
+    return 1.0 if value < 0 else 0.0
 
 
 def moved_peak(peak: float, value: float, cash_flow: float) -> float:

@@ -233,3 +233,8 @@ def test_a_reset_forgets_the_fall_and_says_who_did_it() -> None:
 def test_a_peak_must_be_positive() -> None:
     with pytest.raises(InvalidInputError, match="peak_value"):
         see(None, 100, peak=0.0)
+
+
+def test_a_value_below_zero_is_a_whole_loss_even_when_nobody_knows_a_peak() -> None:
+    state, _ = see(None, -1.0)
+    assert (state.level, drawdown_of(state.value, state.peak)) == (ProtectionLevel.EMERGENCY, 1.0)
