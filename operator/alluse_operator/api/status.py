@@ -249,7 +249,8 @@ class AlertStatus(StatusModel):
     fingerprint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$", max_length=16)]
     """Identity of the alert: the same trouble has the same one."""
     name: Reason
-    """What kind of trouble it is: ComponentNotWell, NodeNotReady, InfrastructureTrouble, InterlockClosed."""
+    """What kind of trouble it is: ComponentNotWell, NodeNotReady, InfrastructureTrouble, InterlockClosed,
+    SpecInvalid."""
     subject: Annotated[str, StringConstraints(max_length=260)] | None = None
     """The component at the root, the node, or the interlock; not there for the system as a whole."""
     state: AlertState

@@ -29,6 +29,8 @@ class AlertName(StrEnum):
     INFRASTRUCTURE_TROUBLE = "InfrastructureTrouble"
     #: An interlock is closed and no component explains it.
     INTERLOCK_CLOSED = "InterlockClosed"
+    #: The spec makes no sense: nothing is changed until it does.
+    SPEC_INVALID = "SpecInvalid"
 
 
 class NoticeKind(StrEnum):

@@ -30,12 +30,13 @@ from alluse_operator.api.status import (
 from alluse_operator.core import alerts, startup, troubles, words
 from alluse_operator.core.actions import Apply, ApplyReason, Outcome, Recover
 from alluse_operator.core.conditions import conditions
-from alluse_operator.core.desired import AlertPolicy
 from alluse_operator.core.diagnosis import SICK
 from alluse_operator.core.events import Event
 from alluse_operator.core.notices import Alerts, Outbox
+from alluse_operator.core.objects import Object
 from alluse_operator.core.observed import PreviousStatus, Snapshot
 from alluse_operator.core.plan import ComponentPlan, Mode, Plan
+from alluse_operator.core.resolve import readable_alerts
 from alluse_operator.core.rows import component_rows, settle, shorten
 from alluse_operator.core.telling import tell
 
@@ -96,7 +97,7 @@ def make_report(
     before = snapshot.resource.status
     components = settle(plan, outcomes, before)
     judged = conditions(plan, components, snapshot, now)
-    told = _alerts(plan, components, before, outbox or Outbox(), now)
+    told = _alerts(plan, components, snapshot.resource.spec, before, outbox or Outbox(), now)
     status = _status(plan, components, judged, snapshot, told, now)
     said = status.to_json()
     unchanged = said == before.raw
@@ -110,12 +111,16 @@ def make_report(
 
 
 def _alerts(
-    plan: Plan, components: Mapping[str, ComponentPlan], before: PreviousStatus, outbox: Outbox, now: datetime
+    plan: Plan,
+    components: Mapping[str, ComponentPlan],
+    spec: Object,
+    before: PreviousStatus,
+    outbox: Outbox,
+    now: datetime,
 ) -> Alerts:
     known = alerts.stored(before.raw)
     situation = troubles.find(plan, components, before, known, now)
-    # Where no spec can be read nobody knows whom to tell of something new.
-    policy = plan.system.alerts if plan.system is not None else AlertPolicy(routes={})
+    policy = plan.system.alerts if plan.system is not None else readable_alerts(spec)
     return alerts.advance(known, situation, policy, outbox, plan.identity, now)
 
 

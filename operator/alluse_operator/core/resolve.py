@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from alluse import contract
 from alluse_operator import catalog
 from alluse_operator.api import spec as api
@@ -228,6 +230,14 @@ def _recovery(spec: api.RecoverySpec) -> desired.RecoveryPolicy:
         retry_exhausted_every=_seconds(spec.retry_exhausted_every_seconds),
         ladder=tuple(desired.Rung(rung.action, rung.attempts) for rung in spec.ladder),
     )
+
+
+def readable_alerts(spec: Mapping[str, Any]) -> desired.AlertPolicy:
+    """Whom to tell where the spec as a whole makes no sense: its own routes, if they at least can be read."""
+    try:
+        return _alerts(api.AlertsSpec.model_validate(spec.get("alerts") or {}))
+    except ValidationError:
+        return desired.AlertPolicy()
 
 
 def _alerts(spec: api.AlertsSpec) -> desired.AlertPolicy:

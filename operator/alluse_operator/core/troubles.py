@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from alluse_operator.api.conditions import ComponentReason
+from alluse_operator.api.conditions import ComponentReason, ConditionType
 from alluse_operator.api.spec import AlertSeverity, Criticality
-from alluse_operator.api.status import AlertStatus, ComponentState, InterlockState
+from alluse_operator.api.status import AlertStatus, ComponentState, ConditionStatus, InterlockState
 from alluse_operator.core.causes import INFRASTRUCTURE, node_cause
 from alluse_operator.core.diagnosis import SICK
 from alluse_operator.core.gate import WELL
@@ -64,8 +64,8 @@ def find(
         case Mode.UNTRUSTED:
             return Situation(troubles=(_blind(components, now),), frozen=True)
         case Mode.INVALID:
-            # Nobody can say what should run: what was said stands.
-            return Situation(frozen=True)
+            # Nobody can say what should run: what was said of that stands.
+            return Situation(troubles=(_senseless(plan, before, now),), frozen=True)
         case _:
             return Situation()
 
@@ -279,4 +279,17 @@ def _blind(components: Mapping[str, ComponentPlan], now: datetime) -> Trouble:
         severity=max(severities, key=_ORDER.index, default=AlertSeverity.WARNING),
         message="what is known of the cluster is too old; nothing is done meanwhile",
         since=since,
+    )
+
+
+def _senseless(plan: Plan, before: PreviousStatus, now: datetime) -> Trouble:
+    """What runs runs on, so it is not the worst; but what somebody wanted does not happen."""
+    known = before.conditions.get(ConditionType.SPEC_VALID)
+    lasts = known is not None and known.status is ConditionStatus.FALSE
+    return Trouble(
+        name=AlertName.SPEC_INVALID,
+        subject="",
+        severity=AlertSeverity.WARNING,
+        message=f"the spec is invalid, nothing is changed: {'; '.join(map(str, plan.spec_errors))}",
+        since=min(known.last_transition_time, now) if known is not None and lasts else now,
     )

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 from typing import Any
 
+from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import AlertSeverity, Criticality
 from alluse_operator.api.status import AllUseSystemStatus
 from alluse_operator.core.desired import AlertPolicy, Dependency
@@ -122,3 +123,46 @@ def test_a_system_that_is_deleted_says_that_its_alerts_are_over() -> None:
     assert kinds(told) == [(NoticeKind.FIRING, "d0"), (NoticeKind.RESOLVED, "d0")]
     assert told.notices[-1].resolved_at is not None
     assert told.notices[-1].resolved_at >= at(20)
+
+
+INVALID = InvalidSpec([FieldError("spec.components", "dependency cycle: a -> b -> a")])
+
+
+def test_a_spec_that_makes_no_sense_is_told_and_its_end_too() -> None:
+    told = Told()
+    told.run(20)
+    assert told.cluster.resource is not None
+    everything = [{"severity": severity, "sinks": ["pager"]} for severity in AlertSeverity]
+    told.cluster.resource["spec"] = {"alerts": {"routes": everything}, "components": "nonsense"}
+    told.cluster.desired = INVALID
+    told.run(30)
+    [notice] = told.notices
+    assert (notice.kind, notice.name, notice.subject) == (NoticeKind.FIRING, "SpecInvalid", "")
+    assert (notice.severity, notice.sinks) == (AlertSeverity.WARNING, ("pager",))
+    assert "dependency cycle: a -> b -> a" in notice.message
+    told.cluster.desired = SHOP
+    told.run(10)
+    assert [found.kind for found in told.notices] == [NoticeKind.FIRING, NoticeKind.RESOLVED]
+    assert not told.alerts()
+
+
+def test_where_the_routes_cannot_be_read_either_the_usual_ones_are_taken() -> None:
+    told = Told()
+    told.run(20)
+    assert told.cluster.resource is not None
+    told.cluster.resource["spec"] = {"alerts": {"routes": "nonsense"}}
+    told.cluster.desired = INVALID
+    told.run(30)
+    assert [notice.sinks for notice in told.notices] == [("event", "log")]
+
+
+def test_what_was_wrong_before_stays_so_while_the_spec_makes_no_sense() -> None:
+    told = Told()
+    told.run(20)
+    told.cluster.broken["root"] = "crash"
+    told.cluster.crash(next(pod for pod in told.cluster.pods.values() if pod.component == "root"))
+    told.run(60)
+    told.cluster.desired = INVALID
+    told.run(30)
+    assert {row["name"] for row in told.alerts()} == {"ComponentNotWell", "SpecInvalid"}
+    assert all(notice.kind is NoticeKind.FIRING for notice in told.notices)

@@ -232,5 +232,9 @@ def test_who_sees_nothing_says_that_and_nothing_else() -> None:
 
 
 def test_an_invalid_spec_changes_nothing_and_a_teardown_ends_everything() -> None:
-    assert look(mode=Mode.INVALID) == Situation(frozen=True)
+    found = look(mode=Mode.INVALID)
+    assert found.frozen
+    assert [(trouble.name, trouble.severity) for trouble in found.troubles] == [
+        (AlertName.SPEC_INVALID, AlertSeverity.WARNING)
+    ]
     assert look(unhealthy("a"), mode=Mode.TEARDOWN) == Situation()
