@@ -73,6 +73,7 @@ _ORDERS: Final = re.compile(
     r" (?:\d+|some|a few) (?:\w+ )?(?:shares?|stocks?)\b|\bis (?:this|it|that|everything)"
     r"(?: all)? (?:a simulation|simulated|real|fake)\b"
     r"|\b(?:execute|do|make|place) (?:the|this|that) trade\b"
+    r"|\b(?:is|are) (?:this|it|that|these|those) (?:financial |investment |trading )?advice\b"
     r"|^(?:please |ok |now |just )*(?:buy|sell|short)(?: me| us)? \d+ (?:[\w$-]+ ){0,2}"
     r"(?:puts?|calls?|options?|contracts?)\b"
 )

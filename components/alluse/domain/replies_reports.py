@@ -57,8 +57,12 @@ def drawdown_text(lines: Sequence[str], asked: bool, notes: Sequence[str]) -> st
         "Whole contracts round the remaining size down. Protection relaxes one level when half of the fall "
         "is recovered and held for 24 hours, and ends at nine tenths."
     )
-    basis = "The percentage counts as the fall from the highest value to now." if asked else ""
-    closing = "\n".join(each for each in (ahead, basis, *notes, SIMULATION) if each)
+    basis = (
+        "The percentage counts as the fall from the highest value to now."
+        if asked
+        else "These are the falls that the ledger knows; of another one, tell me the percentage."
+    )
+    closing = "\n".join(each for each in (ahead, basis, *notes, SIMULATION))
     return fit_lines("The drawdown rule says:", numbered(lines), closing)
 
 

@@ -27,6 +27,7 @@ ASKED = (Intent.DRAWDOWN_HELP, Intent.CHECK_PERFORMANCE, Intent.RECOMMEND_TRADES
         ("what return can I expect", "no_promise"),
         ("how much profit would I see", "no_promise"),
         ("buy 10 AAPL puts now", "no_orders"),
+        ("is this financial advice?", "no_orders"),
         ("is this real money?", "no_orders"),
         ("do you send orders to a broker", "no_orders"),
         ("buy 100 shares of AAPL", "no_orders"),
