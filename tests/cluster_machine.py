@@ -17,7 +17,7 @@ from alluse_operator.api import names
 from alluse_operator.api.errors import FieldError, InvalidSpec
 from alluse_operator.api.spec import ComponentType, OnUnhealthy
 from alluse_operator.core import history, ladder
-from alluse_operator.core.actions import Apply, ApplyReason, Delete, Recover, RemoveFinalizer
+from alluse_operator.core.actions import Apply, ApplyReason, Delete, Recover, RemoveFinalizer, ScaleDown
 from alluse_operator.core.desired import System
 from alluse_operator.core.objects import WORKLOAD_KINDS, Ref, annotations
 from alluse_operator.core.plan import Mode
@@ -639,13 +639,14 @@ class ClusterMachine(RuleBasedStateMachine):
                 annotations(obj).get(names.DEPENDS_ON_ANNOTATION, "").split(",")
             )
             for ref, obj in self.cluster.objects.items()
-            if ref.kind in WORKLOAD_KINDS
+            if ref.kind in WORKLOAD_KINDS and self.cluster.runs(ref)
         }
 
     def _reverse(self, done: Pass, needs: dict[str, set[str]]) -> None:
         removing = any(isinstance(action, RemoveFinalizer) for action in done.plan.actions)
         for action in done.plan.actions:
-            if isinstance(action, Delete) and action.ref.kind in WORKLOAD_KINDS and not removing:
+            stops = isinstance(action, Delete) and action.ref.kind in WORKLOAD_KINDS and not removing
+            if stops or isinstance(action, ScaleDown):
                 above = [name for name, needed in needs.items() if action.component in needed]
                 assert not above, f"{action.component} stops before {above}"
                 self.reached["stopped in order"] += 1

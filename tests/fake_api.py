@@ -132,7 +132,7 @@ class FakeApi:
     async def patch(
         self, kind: Kind, namespace: str, name: str, operations: Sequence[Mapping[str, Any]], manager: str
     ) -> Object:
-        """Only what taking a finalizer off needs: `test` and `remove` of list items and scalars."""
+        """Only what is needed: `test` and `remove` of list items and scalars, `add` of members."""
         await self._enter("PATCH", kind, name, operations)
         obj = copy.deepcopy(self._find(kind, namespace, name))
         for operation in operations:
@@ -147,6 +147,8 @@ class FakeApi:
                 raise ApiError(422, "Invalid", "testing value failed")
             if operation["op"] == "remove":
                 del holder[at]
+            if operation["op"] == "add":
+                holder[at] = operation["value"]
         stored = self.put(kind, obj)
         if stored["metadata"].get("deletionTimestamp") and not stored["metadata"].get("finalizers"):
             del self.objects[self._at(kind, namespace, name)]

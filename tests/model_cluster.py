@@ -27,6 +27,7 @@ from alluse_operator.core.actions import (
     Propagation,
     Recover,
     RemoveFinalizer,
+    ScaleDown,
     SetFinalizer,
 )
 from alluse_operator.core.desired import System
@@ -189,6 +190,8 @@ class ModelCluster:
                 transient = error is None or "belongs" not in error
             case Delete():
                 self._delete(action.ref, action.uid, action.propagation, action.grace_seconds)
+            case ScaleDown():
+                self._scale_down(action)
             case Recover():
                 error = self._recover(action, killed=killed)
             case KeepRevision():
@@ -266,6 +269,13 @@ class ModelCluster:
             del self.objects[ref]
         else:
             del self.objects[ref]
+
+    def _scale_down(self, action: ScaleDown) -> None:
+        live = self.objects.get(action.ref)
+        if live is not None and live["metadata"]["uid"] == action.uid and live["spec"].get("replicas", 1):
+            live["spec"]["replicas"] = 0
+            live["metadata"]["generation"] += 1
+            live["metadata"]["resourceVersion"] = self._next()
 
     def _recover(self, action: Recover, *, killed: bool) -> str | None:
         workload = self.objects.get(action.workload)
@@ -360,6 +370,10 @@ class ModelCluster:
     def _pods_of(self, ref: Ref) -> list[Pod]:
         return [pod for pod in self.pods.values() if pod.owner == ref]
 
+    def runs(self, ref: Ref) -> bool:
+        """Whether a workload has pods, or may make some."""
+        return bool(self._pods_of(ref)) or self.objects[ref]["spec"].get("replicas", 1) > 0
+
     def _controllers(self) -> None:
         for ref, obj in list(self.objects.items()):
             if ref.kind not in _WORKLOADS:
@@ -398,6 +412,7 @@ class ModelCluster:
             pod.deleting = self.now
         obj["status"].update(
             observedGeneration=obj["metadata"]["generation"],
+            replicas=sum(1 for pod in self._pods_of(ref) if pod.deleting is None),
             availableReplicas=sum(1 for pod in alive if pod.ready),
         )
 

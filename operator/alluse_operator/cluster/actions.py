@@ -1,7 +1,7 @@
 """One action of a plan: its writes in their order, and what an answer means.
 
 * 409: what was planned on is not what is there. The object is read again, and the next pass plans anew.
-* 404 on a delete or an eviction, or another uid: somebody was faster; success.
+* 404 on a delete, an eviction or a scaling down, or another uid: somebody was faster; success.
 * anything else that is no success is raised, and becomes the action's outcome.
 """
 
@@ -22,6 +22,7 @@ from alluse_operator.core.actions import (
     KeepRevision,
     Recover,
     RemoveFinalizer,
+    ScaleDown,
     SetFinalizer,
 )
 from alluse_operator.core.applied import applied_by
@@ -46,6 +47,8 @@ class Actions:
                 await self._apply(key, identity, action)
             case Delete():
                 await self._delete(key, action)
+            case ScaleDown():
+                await self._scale_down(key, action)
             case Recover():
                 await self._recover(key, action)
             case KeepRevision():
@@ -105,6 +108,26 @@ class Actions:
         else:
             self._mirror.removed(kind, action.uid)
             self._writes.surprise(key)
+
+    async def _scale_down(self, key: Key, action: ScaleDown) -> None:
+        kind = BY_NAME[action.ref.kind]
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/uid", "value": action.uid},
+            {"op": "add", "path": "/spec/replicas", "value": 0},
+        ]
+        try:
+            answer = await self._writes.send(
+                lambda: self._client.patch(
+                    kind, key.namespace, action.ref.name, operations, names.FIELD_MANAGER
+                )
+            )
+        except ApiError as error:
+            # 422: the test has failed, it is another one by that name.
+            if error.status not in (404, 409, 422):
+                raise
+            await self._writes.refresh(kind, key, action.ref.name, action.uid)
+            return
+        self._writes.learn(key, kind, answer)
 
     async def _recover(self, key: Key, action: Recover) -> None:
         """Record first, then act: see the action."""

@@ -64,6 +64,20 @@ class Delete:
     """None: the object's own grace period."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScaleDown:
+    """Take a Deployment or StatefulSet to no pods, by a patch that holds for this uid alone. Not found, or
+    another uid, is success.
+
+    What else it stands on stays until it is deleted: its claims, above all, which cost the node a pod each
+    to remove.
+    """
+
+    component: str
+    ref: Ref
+    uid: str
+
+
 class PodTarget(NamedTuple):
     """A pod to evict: by name, and only if it is still this one."""
 
@@ -124,7 +138,7 @@ class RemoveFinalizer:
     """Take our finalizer off the AllUseSystem, leaving others' in place; a conflict is retried at once."""
 
 
-Action = Apply | Delete | Recover | KeepRevision | SetFinalizer | RemoveFinalizer
+Action = Apply | Delete | ScaleDown | Recover | KeepRevision | SetFinalizer | RemoveFinalizer
 
 
 @dataclass(frozen=True, slots=True)

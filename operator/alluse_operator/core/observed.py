@@ -141,6 +141,8 @@ class WorkloadView:
     recovery: str = ""
     """Annotation `alluse.io/recovery`, unparsed."""
     replicas: int = 1
+    existing: int = 0
+    """How many pods its controller counts, ready or not."""
     available: int = 0
     updated: int = 0
     refusal: str = ""
@@ -161,6 +163,11 @@ class WorkloadView:
     def settled(self) -> bool:
         """The workload's controller has seen the newest spec."""
         return self.observed_generation >= self.generation
+
+    @property
+    def halted(self) -> bool:
+        """It is scaled to nothing, and its controller has seen to it."""
+        return self.ref.kind != "Job" and self.replicas == 0 and self.settled and self.existing == 0
 
 
 @dataclass(frozen=True, slots=True)

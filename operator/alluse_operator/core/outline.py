@@ -21,6 +21,7 @@ from alluse_operator.core.actions import (
     KeepRevision,
     Recover,
     RemoveFinalizer,
+    ScaleDown,
     SetFinalizer,
 )
 from alluse_operator.core.objects import Object, ref_of
@@ -65,7 +66,7 @@ def _action(action: Action) -> dict[str, Any]:
         case Apply():
             component, target, reason = action.component, str(action.ref), action.reason.value
             message = f"differs in {', '.join(action.drifted[:8])}" if action.drifted else ""
-        case Delete():
+        case Delete() | ScaleDown():
             component, target = action.component, str(action.ref)
         case KeepRevision():
             component, target = action.component, str(action.workload)

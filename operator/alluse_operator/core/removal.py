@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from alluse_operator.core.actions import Delete, Propagation
+from alluse_operator.core.actions import Delete, Propagation, ScaleDown
 from alluse_operator.core.objects import WORKLOAD_KINDS, Object, Ref, is_deleting, owner_uids, ref_of, uid_of
 from alluse_operator.core.observed import PodView, Snapshot, WorkloadView
 from alluse_operator.core.ownership import owns
@@ -35,13 +35,21 @@ class Remains:
         return bool(self.workloads or self.pods) and not self._has_ended
 
     @property
-    def _has_ended(self) -> bool:
-        """All its pods have ended and are on their way out, as are the workloads that could make new ones.
+    def stays(self) -> bool:
+        """A workload of it is there that nobody has begun to delete."""
+        return not all(workload.deleting for workload in self.workloads)
 
-        Without any pod nobody knows what a ReplicaSet in between may make: then the workload must be gone.
+    @property
+    def _has_ended(self) -> bool:
+        """All its pods have ended and are on their way out, and no workload makes new ones.
+
+        Of one that is being deleted, without any pod, nobody knows what a ReplicaSet in between may make:
+        then it must be gone.
         """
         ended = all(pod.deleting and pod.phase in _ENDED for pod in self.pods)
-        return bool(self.pods) and ended and all(workload.deleting for workload in self.workloads)
+        return ended and all(
+            workload.halted or (workload.deleting and self.pods) for workload in self.workloads
+        )
 
 
 def remains(snapshot: Snapshot) -> dict[str, Remains]:
@@ -63,7 +71,7 @@ def remains(snapshot: Snapshot) -> dict[str, Remains]:
         mine = workloads.get(name, [])
         pods = tuple(pod for pod in snapshot.pods.get(name, ()) if _is_ours(pod, mine, snapshot, name))
         found[name] = Remains(tuple(mine), pods, tuple(others.get(name, ())))
-    return {name: rest for name, rest in found.items() if rest.runs or rest.others}
+    return {name: rest for name, rest in found.items() if rest.runs or rest.others or rest.stays}
 
 
 def dependants_left(name: str, left: Mapping[str, Remains], candidates: Collection[str]) -> tuple[str, ...]:
@@ -89,13 +97,32 @@ def delete_workloads(name: str, rest: Remains) -> list[Delete]:
     ]
 
 
+def stop_workloads(name: str, rest: Remains) -> list[Delete | ScaleDown]:
+    """Stop the workloads of a component; all that they stand on is there until it is deleted.
+
+    A Job cannot be scaled, and is deleted; it stays visible until its pods are gone.
+    """
+    return [
+        Delete(name, workload.ref, workload.uid, Propagation.FOREGROUND)
+        if workload.ref.kind == "Job"
+        else ScaleDown(name, workload.ref, workload.uid)
+        for workload in rest.workloads
+        if not workload.deleting and (workload.ref.kind == "Job" or workload.replicas != 0)
+    ]
+
+
 def delete_others(name: str, rest: Remains) -> list[Delete]:
     return [Delete(name, ref_of(obj), uid_of(obj)) for obj in rest.others if not is_deleting(obj)]
 
 
-def strays(rest: Remains) -> tuple[Object, ...]:
-    """Objects without any owner: the garbage collector would never find them."""
-    return tuple(obj for obj in rest.others if not owner_uids(obj))
+def strays(snapshot: Snapshot) -> list[Delete]:
+    """Delete what is ours and has no owner: the garbage collector would never find it."""
+    identity = snapshot.resource.identity
+    return [
+        Delete(component_of(identity, obj), ref, uid_of(obj))
+        for ref, obj in sorted(snapshot.objects.items())
+        if owns(identity, obj) and not owner_uids(obj) and not is_deleting(obj)
+    ]
 
 
 def pod_ref(pod: PodView) -> Ref:

@@ -19,7 +19,7 @@ from alluse_operator.api.status import ComponentState
 from alluse_operator.core import removal
 from alluse_operator.core.actions import Action, Delete, Propagation, RemoveFinalizer
 from alluse_operator.core.desired import TeardownPolicy
-from alluse_operator.core.objects import mapping_at, ref_of, uid_of
+from alluse_operator.core.objects import mapping_at
 from alluse_operator.core.observed import Snapshot
 from alluse_operator.core.plan import ComponentPlan, Mode, Plan, Teardown
 from alluse_operator.core.removal import Remains
@@ -77,14 +77,13 @@ def read_policy(spec: Mapping[str, Any]) -> TeardownPolicy:
 def _actions(
     snapshot: Snapshot, policy: TeardownPolicy, left: Mapping[str, Remains], *, forced: bool
 ) -> tuple[list[Action], bool]:
-    """What to delete now, and whether the finalizer may go afterwards."""
+    """What to stop now, and whether the finalizer may go afterwards.
+
+    A component is stopped by scaling it to nothing. Its objects go with the system: to remove them, and the
+    volumes of its claims, is work that those who are still to stop would wait for.
+    """
     if not left:
-        strays = [
-            Delete(name, ref_of(obj), uid_of(obj))
-            for name, rest in removal.remains(snapshot).items()
-            for obj in removal.strays(rest)
-        ]
-        return [*strays], True
+        return [*removal.strays(snapshot)], True
     if forced and policy.on_deadline is OnDeadline.ORPHAN:
         orphaned = [
             Delete(name, workload.ref, workload.uid, Propagation.ORPHAN)
@@ -97,7 +96,7 @@ def _actions(
     actions: list[Action] = []
     for name, rest in left.items():
         if not removal.dependants_left(name, left, tuple(left)):
-            actions.extend(removal.delete_workloads(name, rest))
+            actions.extend(removal.stop_workloads(name, rest))
     return actions, False
 
 
@@ -118,7 +117,7 @@ def _describe(
     name: str, rest: Remains, left: Mapping[str, Remains], snapshot: Snapshot, now: datetime
 ) -> ComponentPlan:
     above = removal.dependants_left(name, left, tuple(left))
-    begun = all(workload.deleting for workload in rest.workloads)
+    begun = all(workload.deleting or workload.replicas == 0 for workload in rest.workloads)
     message = "stopping"
     if above and not begun:
         message = f"stops when {', '.join(above)} {'is' if len(above) == 1 else 'are'} gone"

@@ -17,7 +17,7 @@ from alluse_operator.api.status import (
     SystemState,
     format_time,
 )
-from alluse_operator.core.actions import Apply, ApplyReason, Delete, KeepRevision, Outcome, Recover
+from alluse_operator.core.actions import Apply, ApplyReason, Delete, KeepRevision, Outcome, Recover, ScaleDown
 from alluse_operator.core.events import NOTE_MAX_LENGTH, Event, EventReason
 from alluse_operator.core.gate import WELL
 from alluse_operator.core.history import Attempt
@@ -102,7 +102,7 @@ def _what_drifted(action: Apply) -> str:
 def _failure(before: PreviousStatus, outcome: Outcome) -> Iterator[Event]:
     """Told once: the status of the pass before has said it already when it comes again."""
     action = outcome.action
-    if outcome.outdated or not isinstance(action, Apply | Delete | Recover | KeepRevision):
+    if outcome.outdated or not isinstance(action, Apply | Delete | ScaleDown | Recover | KeepRevision):
         return
     error = outcome.error or ""
     said = before.components.get(action.component)

@@ -9,8 +9,8 @@ import pytest
 
 from alluse_operator.api import names
 from alluse_operator.api.errors import FieldError, InvalidSpec
-from alluse_operator.api.spec import OnDeadline, TeardownOrder
-from alluse_operator.core.actions import Delete, Propagation, RemoveFinalizer
+from alluse_operator.api.spec import ComponentType, OnDeadline, TeardownOrder
+from alluse_operator.core.actions import Delete, Propagation, RemoveFinalizer, ScaleDown
 from alluse_operator.core.desired import Dependency, TeardownPolicy
 from alluse_operator.core.objects import Ref
 from alluse_operator.core.plan import Mode, Plan
@@ -51,21 +51,87 @@ def deleted(found: Plan) -> list[str]:
     return [str(action.ref) for action in found.actions if isinstance(action, Delete)]
 
 
-def test_what_nobody_needs_goes_first() -> None:
+def stopped(found: Plan) -> list[str]:
+    return [str(action.ref) for action in found.actions if isinstance(action, ScaleDown)]
+
+
+def halting(name: str, **status: Any) -> Any:
+    """A workload that is scaled to nothing; `status` is what its controller says."""
+    live = make_live(BUILT[name].workload)
+    live["spec"]["replicas"] = 0
+    live["metadata"]["generation"] = 2
+    live["status"] = status
+    return live
+
+
+def with_high(high: Any, pods: Any = ()) -> Plan:
+    objects = [make_live(BUILT["low"].workload), high]
+    resource = make_resource(SYSTEM, deleted=T0, finalizers=(names.FINALIZER,))
+    snapshot = make_snapshot(SYSTEM, objects=objects, pods=pods, resource=resource, now=at(1))
+    return make_plan(SENSELESS, {}, snapshot, at(1))
+
+
+def test_what_nobody_needs_stops_first_and_is_deleted_with_the_system() -> None:
     found = plan()
-    assert deleted(found) == ["Deployment/shop-high"]
-    assert found.actions[0].propagation is Propagation.FOREGROUND  # type: ignore[union-attr]
+    assert stopped(found) == ["Deployment/shop-high"]
+    assert deleted(found) == []
     assert found.components["low"].assessment.message == "stops when high is gone"
 
 
-def test_the_next_goes_when_its_dependants_are_gone_with_their_pods() -> None:
-    assert deleted(plan("high")) == ["Deployment/shop-low"]
+def test_the_next_stops_when_its_dependants_are_gone_with_their_pods() -> None:
+    assert stopped(plan("high")) == ["Deployment/shop-low"]
     still = plan(deletionTimestamp="2026-01-05T09:00:00Z")
-    assert deleted(still) == []
+    assert stopped(still) == []
 
 
 @pytest.mark.parametrize(
-    ("phase", "deleting", "deleted_now"),
+    ("status", "has_pod", "next_stops"),
+    [
+        ({"observedGeneration": 2, "replicas": 0}, False, True),
+        ({"observedGeneration": 2}, False, True),
+        ({"observedGeneration": 1, "replicas": 0}, False, False),
+        ({"observedGeneration": 2, "replicas": 1}, False, False),
+        ({"observedGeneration": 2, "replicas": 0}, True, False),
+    ],
+    ids=["none is left", "none ever was", "not seen yet", "one is counted", "its pod still runs"],
+)
+def test_who_is_scaled_to_nothing_has_stopped_when_its_controller_and_its_pods_say_so(
+    status: Any, has_pod: bool, next_stops: bool
+) -> None:
+    pods = [make_pod(BUILT["high"].workload, running=T0, ready=T0, deleting=T0)] if has_pod else []
+    found = with_high(halting("high", **status), pods)
+    assert stopped(found) == (["Deployment/shop-low"] if next_stops else [])
+
+
+def test_a_job_cannot_be_scaled_and_is_deleted() -> None:
+    system = make_system(make_component("once", kind=ComponentType.JOB))
+    live = make_live(built_of(system)["once"].workload)
+    resource = make_resource(system, deleted=T0, finalizers=(names.FINALIZER,))
+    found = make_plan(SENSELESS, {}, make_snapshot(system, objects=[live], resource=resource), T0)
+    assert deleted(found) == ["Job/shop-once"]
+    assert found.actions[0].propagation is Propagation.FOREGROUND  # type: ignore[union-attr]
+
+
+def test_with_everything_halted_the_finalizer_goes_and_the_rest_is_the_collector_s() -> None:
+    status = {"observedGeneration": 2, "replicas": 0}
+    objects = [halting(name, **status) for name in BUILT]
+    resource = make_resource(SYSTEM, deleted=T0, finalizers=(names.FINALIZER,))
+    snapshot = make_snapshot(SYSTEM, objects=objects, resource=resource, now=at(1))
+    assert make_plan(SENSELESS, {}, snapshot, at(1)).actions == (RemoveFinalizer(),)
+
+
+def test_a_halted_workload_that_lost_its_owner_is_deleted_before_the_finalizer() -> None:
+    live = halting("high", observedGeneration=2)
+    live["metadata"]["ownerReferences"] = []
+    resource = make_resource(SYSTEM, deleted=T0, finalizers=(names.FINALIZER,))
+    snapshot = make_snapshot(SYSTEM, objects=[live], resource=resource, now=at(1))
+    found = make_plan(SENSELESS, {}, snapshot, at(1))
+    assert deleted(found) == ["Deployment/shop-high"]
+    assert found.actions[-1] == RemoveFinalizer()
+
+
+@pytest.mark.parametrize(
+    ("phase", "deleting", "stopped_now"),
     [
         ("Succeeded", T0, ["Deployment/shop-low"]),
         ("Failed", T0, ["Deployment/shop-low"]),
@@ -74,7 +140,7 @@ def test_the_next_goes_when_its_dependants_are_gone_with_their_pods() -> None:
     ],
 )
 def test_a_dependant_that_has_ended_needs_nothing_even_if_its_objects_are_there(
-    phase: str, deleting: Any, deleted_now: list[str]
+    phase: str, deleting: Any, stopped_now: list[str]
 ) -> None:
     """Its volumes and its ReplicaSet may take seconds more."""
     pod = make_pod(BUILT["high"].workload, phase=phase, deleting=deleting)
@@ -82,7 +148,7 @@ def test_a_dependant_that_has_ended_needs_nothing_even_if_its_objects_are_there(
     live["high"]["metadata"]["deletionTimestamp"] = "2026-01-05T09:00:00Z"
     resource = make_resource(SYSTEM, deleted=T0, finalizers=(names.FINALIZER,))
     snapshot = make_snapshot(SYSTEM, objects=list(live.values()), pods=[pod], resource=resource, now=at(1))
-    assert deleted(make_plan(SENSELESS, {}, snapshot, at(1))) == deleted_now
+    assert stopped(make_plan(SENSELESS, {}, snapshot, at(1))) == stopped_now
 
 
 def test_with_everything_ended_the_finalizer_goes() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 import fake_api
 import virtual_time
-from alluse_operator.cluster.kinds import CONFIG_MAP
-from alluse_operator.core.actions import Delete
+from alluse_operator.cluster.kinds import CONFIG_MAP, DEPLOYMENT
+from alluse_operator.core.actions import Delete, ScaleDown
 from alluse_operator.core.objects import Ref
 from alluse_operator.errors import ApiError
 from applying import IDENTITY, KEY, Bench, apply, built
@@ -132,5 +132,28 @@ def test_deleting_what_is_gone_or_replaced_is_success() -> None:
         )
         assert [outcome.ok for outcome in applied.outcomes] == [True, True]
         assert ("configmaps", "shop", "new") in bench.api.objects
+
+    virtual_time.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("uid", "replicas", "sees_it"),
+    [("its own", 0, True), ("another's", 3, True), ("its own", None, False)],
+    ids=["it is the one", "another has its name by now", "it is gone"],
+)
+def test_only_the_very_workload_that_was_planned_on_is_scaled_down(
+    uid: str, replicas: int | None, sees_it: bool
+) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        live = bench.api.put(DEPLOYMENT, built("Deployment", "a", spec={"replicas": 3}))
+        target = live["metadata"]["uid"] if uid == "its own" else "uid-of-before"
+        if replicas is None:
+            await bench.api.delete(DEPLOYMENT, "shop", "a")
+        applied = await bench.carry_out(ScaleDown("a", Ref("Deployment", "a"), target))
+        assert applied.outcomes[0].ok
+        found = [obj["spec"]["replicas"] for obj in bench.api.objects.values()]
+        assert found == ([] if replicas is None else [replicas])
+        assert (bench.mirror.child(KEY, "Deployment", "a") is not None) is sees_it
 
     virtual_time.run(scenario())

@@ -74,6 +74,7 @@ def read_workload(identity: Identity, obj: Object, refusal: Refusal | None, at: 
         ),
         recovery=annotations(obj).get(RECOVERY_ANNOTATION, ""),
         replicas=number(spec.get("replicas", 1)),
+        existing=number(status.get("replicas")),
         available=number(status.get("availableReplicas", status.get("readyReplicas"))),
         updated=number(status.get("updatedReplicas")),
         refusal=refused,
