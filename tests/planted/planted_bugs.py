@@ -26,6 +26,14 @@ TEARDOWN = "tests/unit/core/test_teardown.py"
 TROUBLES = "tests/unit/core/test_troubles.py"
 APPLIER = "tests/unit/shell/test_applier.py"
 CLIENT = "tests/unit/shell/test_client.py"
+DISPATCHER = "tests/unit/shell/test_dispatcher.py"
+HTTP_SERVER = "tests/components/runtime/test_http_server.py"
+MONITOR = "tests/components/health_monitor/test_health_monitor.py"
+ROLLED_BACK = "tests/unit/core/test_rolled_back.py"
+SILENCE = "tests/components/runtime/test_silence.py"
+SYSTEM_ALERTS = "tests/unit/core/test_alerts_of_a_system.py"
+STORE = "tests/components/runtime/test_store.py"
+TOGETHER = "tests/components/agent/test_together.py"
 JOURNAL = "tests/unit/shell/test_journal.py"
 MIRROR = "tests/unit/shell/test_mirror.py"
 PROBER = "tests/unit/shell/test_prober.py"
@@ -230,8 +238,8 @@ BUGS = (
     Bug(
         "the grace of an edge begins anew with each state of its dependency",
         "core/losses.py",
-        "    return min(before.failures[-1], found.since)",
-        "    return found.since",
+        "    return min(begun, since) if begun is not None else since",
+        "    return since",
         f"{INTERLOCKS}::test_the_limit_counts_from_the_loss_of_health_and_not_from_the_latest_state",
     ),
     Bug(
@@ -452,6 +460,158 @@ BUGS = (
         "for root in causes or (name,):",
         "for root in (name,):",
         f"{TROUBLES}::test_a_root_with_its_symptoms_is_one_trouble_as_bad_as_the_worst_of_them",
+    ),
+    Bug(
+        "nobody is told of a spec that makes no sense",
+        "core/troubles.py",
+        "            return Situation(troubles=(_senseless(plan, before, now),), frozen=True)",
+        "            return Situation(frozen=True)",
+        f"{SYSTEM_ALERTS}::test_a_spec_that_makes_no_sense_is_told_and_its_end_too",
+    ),
+    Bug(
+        "what was rolled back is left to itself",
+        "core/workloads.py",
+        "                left = rollback.as_left(objects, live, self.draft.snapshot)",
+        "                left = None",
+        f"{ROLLED_BACK}::test_somebody_s_edit_of_it_is_put_right_at_once",
+    ),
+    Bug(
+        "who stands on what was rolled back never starts again",
+        "core/workloads.py",
+        "            known = {**known, **self.draft.standing}",
+        "            pass",
+        f"{ROLLED_BACK}::test_who_was_stopped_with_it_comes_back_although_it_is_not_in_the_revision_that_is_wanted",
+    ),
+    Bug(
+        "a new revision is put on top of a provider that was rolled back",
+        "core/workloads.py",
+        "        if live is None or live.revision == objects.revision:\n            known",
+        "        if True:\n            known",
+        f"{ROLLED_BACK}::test_a_new_revision_of_who_stands_on_it_waits_until_it_has_its_own",
+    ),
+    Bug(
+        "a restart that is owed comes on top of the component's own recovery",
+        "core/rescue.py",
+        "        if name in self.busy:\n",
+        "        if False:\n",
+        f"{EDGES}::test_a_restart_that_is_owed_waits_until_the_component_s_own_recovery_has_ended",
+    ),
+    Bug(
+        "a rollout leads back to the node that the component was moved from",
+        "core/overlay.py",
+        '    return restarted(at, _avoided(mapping_at(workload, "spec", "template", "spec", "affinity")))',
+        "    return restarted(at)",
+        f"{EDGES}::test_a_restart_that_is_owed_does_not_lead_back_to_the_node_that_the_component_was_moved_from",
+    ),
+    Bug(
+        "the bad revision is kept in the name of the good one",
+        "cluster/actions.py",
+        " and _revision(live) == _revision(action.obj)",
+        "",
+        f"{RECOVERY_WRITES}::test_nothing_is_kept_of_a_workload_that_has_another_revision_by_now",
+    ),
+    Bug(
+        "what an answer tells of others' doings calls for no other pass",
+        "cluster/writes.py",
+        "        if self._mirror.wrote(kind, answer):\n            self._surprised.add(key)\n",
+        "        self._mirror.wrote(kind, answer)\n",
+        f"{APPLIER}::test_news_in_an_answer_calls_for_another_pass",
+    ),
+    Bug(
+        "after a conflict the object of another is written over",
+        "cluster/actions.py",
+        "            if not owns(identity, current):",
+        "            if False:",
+        f"{WRITES}::test_an_object_of_somebody_else_with_our_name_is_left_alone",
+    ),
+    Bug(
+        "a wake during a pass is lost",
+        "dispatcher.py",
+        "            slot.running = False\n",
+        "            slot.running = False\n            slot.woken.clear()\n",
+        f"{DISPATCHER}::test_passes_of_one_system_never_overlap_and_a_wake_during_a_pass_leads_to_one_more",
+    ),
+    Bug(
+        "a wake in the last pass of a system that is made again is lost",
+        "dispatcher.py",
+        "                if not slot.woken.is_set():\n",
+        "                if True:\n",
+        f"{DISPATCHER}::test_a_wake_in_the_last_pass_of_a_gone_system_is_not_lost",
+    ),
+    Bug(
+        "a listing that is old brings back what is gone",
+        "cluster/mirror.py",
+        "version <= shelf.gone.get(uid, -1) or (known",
+        "(known",
+        f"{MIRROR}::test_a_stale_listing_brings_nothing_back",
+    ),
+    # -- in the components --
+    Bug(
+        "whoever answers others is taken to be gone",
+        "alluse/runtime/silence.py",
+        "wait.quiet_s + passed if wait.answers == ear.answers else 0.0",
+        "wait.quiet_s + passed",
+        f"{SILENCE}::test_who_answers_others_is_busy_and_worth_waiting_for",
+    ),
+    Bug(
+        "on a machine that is late the others are given no more time",
+        "alluse/runtime/silence.py",
+        "LOOK_S * min(1.0, LOOK_S / (now - ear.looked_at)) ** 2",
+        "now - ear.looked_at",
+        f"{SILENCE}::test_the_slower_we_are_the_longer_we_wait",
+    ),
+    Bug(
+        "ten users wait one after the other for the same dead part",
+        "alluse/runtime/silence.py",
+        "            ear.closed_until = loop.time() + AGAIN_S\n            raise",
+        "            raise",
+        f"{SILENCE}::test_after_a_moment_one_tries_again_for_all",
+    ),
+    Bug(
+        "what was asked once is answered from memory",
+        "alluse/services/enhanced_agent/together.py",
+        "        del self._asking[question]\n",
+        "",
+        f"{TOGETHER}::test_those_who_ask_at_once_share_an_answer_and_the_next_asks_anew",
+    ),
+    Bug(
+        "who asked first takes the answer of the others away when he goes",
+        "alluse/services/enhanced_agent/together.py",
+        "        return await asyncio.shield(asking)",
+        "        return await asking",
+        f"{TOGETHER}::test_the_first_may_go",
+    ),
+    Bug(
+        "what a look has found is put down after what a later one found",
+        "alluse/services/health_monitor/monitor.py",
+        "        async def one(name: str) -> None:\n            found = await look(name)\n",
+        "        looks = asyncio.gather(*(look(name) for name in names))\n\n"
+        "        async def one(name: str) -> None:\n            found = dict(zip(names, await looks))[name]\n",
+        f"{MONITOR}::test_what_a_look_found_does_not_wait_for_the_others",
+    ),
+    Bug(
+        "a client that is refused is reset while it still sends",
+        "alluse/runtime/http_server.py",
+        "        self._timer = self._loop.call_later(LINGER_S, self._transport.close)",
+        "        self._transport.close()",
+        f"{HTTP_SERVER}::test_a_refused_client_may_go_on_sending_and_is_not_reset",
+    ),
+    Bug(
+        "success is told before the commit",
+        "alluse/runtime/group_commit.py",
+        "            asked.result = asked.work(db)\n",
+        "            asked.result = asked.work(db)\n"
+        "            asked.told.get_loop().call_soon_threadsafe(\n"
+        "                _tell, [_Asked(asked.work, asked.told, asked.result)]\n"
+        "            )\n",
+        f"{STORE}::test_when_the_commit_fails_nobody_is_told_of_success",
+    ),
+    Bug(
+        "one write that fails takes those beside it along",
+        "alluse/runtime/group_commit.py",
+        '            db.execute("ROLLBACK TO one")\n',
+        "            raise\n",
+        f"{STORE}::test_writes_at_the_same_time_share_a_commit_and_fail_alone",
     ),
 )
 

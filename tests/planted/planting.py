@@ -29,7 +29,8 @@ from types import CodeType, ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OPERATOR = ROOT / "operator"
+#: The roots of what is planted for: the operator's package, unless the file is said to be one of the components'.
+OPERATOR, COMPONENTS = ROOT / "operator", ROOT / "components"
 #: The same for every bug, and slow to import. Of the operator only what stands below all that is changed.
 COMMON = (
     "aiohttp.test_utils",
@@ -54,7 +55,7 @@ class Bug:
 
     title: str
     module: str
-    """The file, as seen from the operator's package."""
+    """The file, as seen from the operator's package; one of the components begins with `alluse/`."""
     old: str
     new: str
     caught_by: str
@@ -62,11 +63,21 @@ class Bug:
 
     @property
     def path(self) -> Path:
-        return OPERATOR / "alluse_operator" / self.module
+        return (
+            self._root / self.module if self._is_component else self._root / "alluse_operator" / self.module
+        )
 
     @property
     def name(self) -> str:
-        return ".".join(self.path.relative_to(OPERATOR).with_suffix("").parts)
+        return ".".join(self.path.relative_to(self._root).with_suffix("").parts)
+
+    @property
+    def _is_component(self) -> bool:
+        return self.module.startswith("alluse/")
+
+    @property
+    def _root(self) -> Path:
+        return COMPONENTS if self._is_component else OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
