@@ -21,6 +21,7 @@ from alluse.client.forwarding import Given
 from alluse.contract import COMPONENTS
 from applications import pod, send_signal
 from forwards import ways
+from installation import namespaces_left
 from kube import CommandError, Kube, Watch, condition
 from performance.api import Api
 from performance.components import workflows
@@ -40,7 +41,7 @@ BREAKABLE = tuple(COMPONENTS)[1:]
 
 async def measure(results: Results, directory: Path, rounds: int) -> None:
     cluster, kube = prepared()
-    with namespace(kube) as ours, namespace(kube) as theirs:
+    with namespace(kube) as ours:
         kube.apply(manifest(SYSTEM, ours))
         ready(kube, ours)
         memory(results, kube, ours, "at rest")
@@ -52,15 +53,23 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
             await users_at_once(results, talk, "on kind, from a pod beside it")
         await asyncio.sleep(FRESH_FIGURES_S)
         memory(results, kube, ours, "after the load")
-        copies = plain(kube, SYSTEM, ours, theirs)
-        with kube.watch("pods", theirs) as watch:
-            kube.kubectl(
-                "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": copies})
-            )
-            until_all_ready(kube, watch, theirs)
-        rounds = min(rounds, len(BREAKABLE) // 2)
-        comebacks(results, cluster, kube, ours, theirs, "KILL", BREAKABLE[:rounds])
-        comebacks(results, cluster, kube, ours, theirs, "STOP", BREAKABLE[-rounds:])
+        with namespace(kube) as theirs:
+            copies = plain(kube, SYSTEM, ours, theirs)
+            with kube.watch("pods", theirs) as watch:
+                kube.kubectl(
+                    "apply",
+                    "-f",
+                    "-",
+                    stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": copies}),
+                )
+                until_all_ready(kube, watch, theirs)
+            rounds = min(rounds, len(BREAKABLE) // 2)
+            comebacks(results, cluster, kube, ours, theirs, "KILL", BREAKABLE[:rounds])
+            comebacks(results, cluster, kube, ours, theirs, "STOP", BREAKABLE[-rounds:])
+        kube.wait(
+            "a cluster that the system has to itself", lambda: len(namespaces_left(kube)) == 1, 180, theirs
+        )
+        ready(kube, ours)
         shutdown(results, kube, ours)
 
 
