@@ -22,6 +22,9 @@ OUTPUTS = ROOT / "build" / "stages"
 PYTEST = ("-m", "pytest", "-q", "--no-header")
 #: Each file in one piece, two files side by side: for tests that mostly wait.
 TWO_FILES = ("-n", "2", "--dist", "loadfile")
+#: Components whose tests mostly compute, while those of the others mostly wait: these run beside those.
+RULES = ("tests/components/risk", "tests/components/trading")
+BUT_RULES = tuple(f"--ignore={folder}" for folder in RULES)
 SMALL = {"HYPOTHESIS_PROFILE": "check"}
 #: Stages that only compute leave the processor to those in which something real has to answer in time.
 COMPUTES = 19
@@ -40,8 +43,9 @@ CHECK = (
     ),
     Stage("generated", ("-m", "tools.generate", "--check"), lane="compute", nice=COMPUTES),
     Stage("unit", (*PYTEST, "tests/unit", "tests/golden"), lane="compute", environment=SMALL, nice=COMPUTES),
-    Stage("property", (*PYTEST, "tests/property"), environment=SMALL, nice=COMPUTES),
-    Stage("components", (*PYTEST, "-n", "2", "tests/components"), environment=SMALL, nice=ANSWERS),
+    Stage("property", (*PYTEST, "tests/property"), lane="middle", environment=SMALL, nice=COMPUTES),
+    Stage("rules", (*PYTEST, *RULES), lane="middle", environment=SMALL, nice=ANSWERS),
+    Stage("components", (*PYTEST, "tests/components", *BUT_RULES), environment=SMALL, nice=ANSWERS),
 )
 
 TEST = (
@@ -54,9 +58,9 @@ TEST = (
     Stage("e2e alone", (*PYTEST, "tests/e2e/alone"), needs=("cluster",), lane="cluster"),
     Stage("faults", (*PYTEST, *TWO_FILES, "tests/faults"), needs=("parts",), nice=ANSWERS),
     Stage("integration", (*PYTEST, *TWO_FILES, "tests/integration"), needs=("parts",), nice=ANSWERS),
-    Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",), nice=ANSWERS),
-    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",), nice=ANSWERS),
-    Stage("processes", (*PYTEST, "tests/processes"), nice=ANSWERS),
+    Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",), lane="middle", nice=ANSWERS),
+    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",), lane="middle", nice=ANSWERS),
+    Stage("processes", (*PYTEST, "tests/processes"), lane="middle", nice=ANSWERS),
     Stage("contracts", ("-m", "tools.contracts"), lane="compute", nice=COMPUTES),
     Stage("oracles", ("-m", "tools.oracles"), lane="compute", nice=COMPUTES),
     Stage("marketdata", ("-m", "tools.marketdata", "check"), lane="compute", nice=COMPUTES),
