@@ -74,7 +74,7 @@ def _policy(agent: Object) -> Object:
 
 
 def _pod(agent: Object) -> Object:
-    """Waits until it is told what to say; as little allowed as to the agent's own container."""
+    """Waits until it is told what to say; it may as little as the agent's own."""
     container = agent["spec"]["containers"][0]
     copied = {
         name: container[name] for name in ("image", "imagePullPolicy", "securityContext") if name in container
@@ -86,6 +86,7 @@ def _pod(agent: Object) -> Object:
         "spec": {
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 0,
+            "securityContext": agent["spec"].get("securityContext", {}),
             "containers": [
                 {**copied, "name": NAME, "command": ["python3", "-c", "import signal; signal.pause()"]}
             ],
