@@ -2,6 +2,7 @@
 
 system    the sixteen as processes: start, memory, health, workflows, users, rules, stop
 gap       our own overhead on a simulated cluster, beside a script with one watch
+drift     an edited child put right, also after an outage, and a quota named, on a simulated cluster
 ordering  a start in order on the kind cluster, beside the same workloads applied all at once
 life      memory, health answers, workflows, users, shutdown, kill -9 and hang on the kind cluster, beside a bare Deployment
 rest      five minutes at rest: writes, requests, CPU and memory of the operator
@@ -24,12 +25,13 @@ from pathlib import Path
 
 from tools.cluster.steps import main_guard
 
-from performance import components, gap, kills, life, nodes, ordering, recovery, rest, soak
+from performance import components, drift, gap, kills, life, nodes, ordering, recovery, rest, soak
 from performance.results import Results
 
 PARTS = {
     "system": components.measure,
     "gap": gap.measure,
+    "drift": drift.measure,
     "ordering": ordering.measure,
     "life": life.measure,
     "rest": rest.measure,

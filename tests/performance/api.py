@@ -47,6 +47,9 @@ class Api:
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return await self._call("POST", path, body)
 
+    async def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._call("PUT", path, body)
+
     async def delete(self, path: str) -> dict[str, Any]:
         return await self._call("DELETE", path)
 
