@@ -283,7 +283,7 @@ BUGS = (
         "core/teardown.py",
         "        if not removal.dependants_left(name, left, tuple(left)):",
         "        if True:",
-        f"{TEARDOWN}::test_what_nobody_needs_goes_first",
+        f"{TEARDOWN}::test_what_nobody_needs_stops_first_and_is_deleted_with_the_system",
     ),
     Bug(
         "a deletion that waits for ever",
