@@ -50,7 +50,8 @@ def applicable(sight: Sight, around: Surroundings) -> frozenset[RecoveryAction]:
 
 
 def dependents(sight: Sight, around: Surroundings) -> tuple[PodView, ...]:
-    """The pods of those that require the component and run."""
+    """The pods of those that require the component and run. What does not run is the kubelet's to start: its
+    back-off is not cut short."""
     name = sight.component.name
     return tuple(
         pod
@@ -58,6 +59,7 @@ def dependents(sight: Sight, around: Surroundings) -> tuple[PodView, ...]:
         if other.managed and other.kind is ComponentType.SERVICE
         if any(edge.name == name for edge in causal(other))
         for pod in around.sights[other.name].live
+        if pod.running
     )
 
 

@@ -289,6 +289,23 @@ def test_one_root_that_takes_all_with_it_is_treated() -> None:
     assert "causedBy" not in row(cluster, "base")
 
 
+def test_who_waits_for_the_kubelet_is_not_restarted_with_what_it_stands_on() -> None:
+    """Its back-off would begin anew."""
+    only = (Rung(RecoveryAction.RESTART_DEPENDENTS), Rung(RecoveryAction.SAFE_STATE))
+    policy = replace(POLICY, ladder=only, min_healthy_percent=0)
+    cluster = started(component("base"), component("web", "base"), component("shop", "base"), policy=policy)
+    cluster.broken["web"] = "crash"
+    for pod in cluster.ready_pods():
+        if pod.component == "web":
+            cluster.crash(pod)
+    run(cluster, 3)
+    before = {pod.component: pod.uid for pod in cluster.pods.values()}
+    assert run(cluster, 10, always_grey(cluster, "base")) == ["base RestartDependents"]
+    after = {pod.component: pod.uid for pod in cluster.pods.values()}
+    assert after["web"] == before["web"]
+    assert after["shop"] != before["shop"]
+
+
 def test_one_recovery_at_a_time_until_the_successor_is_ready() -> None:
     cluster = started(component("base"), component("web"), *OTHERS, component("last"))
     always_grey(cluster, "base", "web")()
