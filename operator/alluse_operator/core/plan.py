@@ -29,6 +29,8 @@ class ComponentPlan:
     waits: tuple[Wait, ...] = ()
     skipped: tuple[Wait, ...] = ()
     """Preferred edges that are given up in this very start."""
+    given_up: tuple[Wait, ...] = ()
+    """Preferred edges that are not waited for any more, while others are: their time is to be remembered."""
     recovery: Recovery = field(default_factory=Recovery)
     causes: tuple[str, ...] = ()
     """Where its trouble comes from: components at the root, `Node/<name>`, `Infrastructure`. Empty: it has

@@ -117,7 +117,7 @@ def _row(plan: ComponentPlan, snapshot: Snapshot, now: datetime) -> ComponentSta
         message=shorten("; ".join(filter(None, (assessment.message, _recovery_words(plan))))),
         waiting_for=tuple(
             WaitingFor(name=wait.name, condition=wait.condition, since=wait.since, deadline=wait.deadline)
-            for wait in plan.waits
+            for wait in (*plan.waits, *plan.given_up)
         )
         or None,
         caused_by=plan.causes[:MAX_COMPONENTS] or None,

@@ -142,7 +142,7 @@ class Workloads:
         if live is None or live.revision == objects.revision:
             known = {**known, **self.draft.standing}
         passed = gate.check(component, known, sight.previous, self._waits_since(sight, live), self.draft.now)
-        self.draft.plans[name] = replace(self.draft.plans[name], waits=passed.waits)
+        self.draft.plans[name] = replace(self.draft.plans[name], waits=passed.waits, given_up=passed.skipped)
         if not passed.open:
             if live is None:
                 self.draft.set(name, *gate.explain(passed))
@@ -160,7 +160,7 @@ class Workloads:
         started = self._start(sight, objects, live)
         if started:
             self.draft.slots -= 1
-            self.draft.plans[name] = replace(self.draft.plans[name], skipped=passed.skipped)
+            self.draft.plans[name] = replace(self.draft.plans[name], skipped=passed.skipped, given_up=())
 
     def _start(self, sight: Sight, objects: ComponentObjects, live: WorkloadView | None) -> bool:
         """Create the workload or give it the new revision; what cannot be edited is deleted first."""

@@ -15,6 +15,7 @@ from alluse_operator.core.plan import Plan
 from alluse_operator.core.planner import make_plan
 from builders import T0, at, built_of, make_live, make_pod, make_resource, make_snapshot, stamp
 from desired_values import make_component, make_system
+from model_cluster import ModelCluster
 
 LOW = make_component("low")
 HIGH = make_component("high", dependencies=(Dependency("low"),), start_deadline=timedelta(seconds=60))
@@ -220,6 +221,20 @@ def test_a_preferred_dependency_is_given_up_at_the_deadline_and_not_before() -> 
     late = plan(system, objects, now=60)
     assert ("Apply", "shop-high") in workloads(late)
     assert late.components["high"].skipped[0].name == "low"
+
+
+def test_a_preferred_dependency_that_was_given_up_is_not_waited_for_again() -> None:
+    """While a required one holds the start on, the time of the preferred one is remembered."""
+    wanted = (Dependency("gone", requirement=Requirement.PREFERRED), Dependency("base"))
+    late = make_component("late", dependencies=wanted, start_deadline=timedelta(seconds=10))
+    system = make_system(make_component("base"), make_component("gone"), late)
+    cluster = ModelCluster(system, system, broken={"base": "slow", "gone": "image"})
+    for second in range(30):
+        if second == 25:
+            del cluster.broken["base"]
+        assert (cluster.workload("late") is None) == (second <= 27), second
+        assert cluster.reconcile() is not None
+        cluster.tick(1)
 
 
 def test_live_objects_are_not_changed_by_planning() -> None:
