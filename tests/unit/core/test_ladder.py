@@ -186,6 +186,20 @@ def test_a_new_revision_that_turns_out_bad_is_rolled_back_and_left_at_that() -> 
     )
 
 
+def test_what_moves_to_a_new_revision_while_it_recovers_is_starting_from_the_first_look_on() -> None:
+    """It was said to be well (some old pods serve) a moment after its rollout had begun."""
+    cluster = started(component("base", replicas=2), *OTHERS)
+    cluster.turn_grey(next(pod for pod in cluster.ready_pods() if pod.component == "base"))
+    assert run(cluster, 1) == ["base RestartPod"]
+    cluster.tick(1)
+    change(cluster, image="alluse/components:new")
+    for _ in range(2):
+        assert cluster.reconcile() is not None
+        assert (row(cluster, "base")["state"], row(cluster, "base")["reason"]) == ("Starting", "RollingOut")
+    run(cluster, 15)
+    assert cluster.all_well()
+
+
 def test_an_old_revision_is_not_to_blame() -> None:
     cluster = started(component("base"), *OTHERS)
     change(cluster, image="alluse/components:fine")

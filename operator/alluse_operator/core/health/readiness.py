@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alluse_operator.api.conditions import ComponentReason
-from alluse_operator.api.status import ComponentState
+from alluse_operator.api.status import ActionType, ComponentState
 from alluse_operator.core.health.words import (
     end_reason,
     last_words,
@@ -80,10 +80,16 @@ def restarted(sight: Sight) -> Assessment | None:
 
 
 def recovering(sight: Sight) -> Assessment | None:
-    """Our own attempt is under way: the pod was evicted and its successor is not ready yet."""
+    """Our own attempt is under way: the pod was evicted and its successor is not ready yet.
+
+    What moves to another revision meanwhile starts anew, but for the way back, which is the attempt.
+    """
     if sight.ready_count >= sight.wanted_replicas or not sight.under_recovery:
         return None
     last = sight.attempts[-1]
+    moves = any(not sight.is_asked(pod) for pod in sight.live)
+    if moves and last.action is not ActionType.ROLLBACK_COMPONENT:
+        return None
     return partly(
         sight,
         ComponentState.RECOVERING,
