@@ -22,6 +22,8 @@ OUTPUTS = ROOT / "build" / "stages"
 PYTEST = ("-m", "pytest", "-q", "--no-header")
 #: Each file in one piece, two files side by side: for tests that mostly wait.
 TWO_FILES = ("-n", "2", "--dist", "loadfile")
+#: The same in the order in which pytest has them.
+IN_ORDER = (*TWO_FILES, "--no-loadscope-reorder")
 #: Components whose tests mostly compute, while those of the others mostly wait: these run beside those.
 RULES = ("tests/components/risk", "tests/components/trading")
 BUT_RULES = tuple(f"--ignore={folder}" for folder in RULES)
@@ -52,9 +54,7 @@ TEST = (
     *CHECK,
     Stage("parts", ("-m", "tools.testenv", "prepare"), lane="cluster"),
     Stage("cluster", ("-m", "tools.testenv", "up"), needs=("parts",), lane="cluster"),
-    Stage(
-        "e2e", (*PYTEST, *TWO_FILES, "tests/e2e", "--ignore=tests/e2e/alone"), ("cluster",), lane="cluster"
-    ),
+    Stage("e2e", (*PYTEST, *IN_ORDER, "tests/e2e", "--ignore=tests/e2e/alone"), ("cluster",), lane="cluster"),
     Stage("e2e alone", (*PYTEST, "tests/e2e/alone"), needs=("cluster",), lane="cluster"),
     Stage("faults", (*PYTEST, *TWO_FILES, "tests/faults"), needs=("parts",), nice=ANSWERS),
     Stage("integration", (*PYTEST, *TWO_FILES, "tests/integration"), needs=("parts",), nice=ANSWERS),
