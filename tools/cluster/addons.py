@@ -42,6 +42,9 @@ def ensure(step: Step, cluster: KindCluster, *, wait: bool = True) -> None:
     step.run([*cluster.kubectl_command, "apply", "--server-side", "-f", "-"], stdin=manifest)
     if not wait:
         return
+    # What could not be started in a run before this one would be tried again only minutes later.
+    pending = ["-l", "k8s-app=metrics-server", "--field-selector=status.phase=Pending"]
+    step.run([*cluster.kubectl_command, "-n", "kube-system", "delete", "pods", *pending, "--wait=false"])
     for namespace, name in (
         ("kube-system", "coredns"),
         ("local-path-storage", "local-path-provisioner"),
@@ -52,8 +55,8 @@ def ensure(step: Step, cluster: KindCluster, *, wait: bool = True) -> None:
                 *cluster.kubectl_command,
                 "-n",
                 namespace,
-                "rollout",
-                "status",
+                "wait",
+                "--for=condition=Available",
                 f"deployment/{name}",
                 f"--timeout={_READY_SECONDS}s",
             ]

@@ -12,6 +12,9 @@ from tools.cluster.steps import Step, duration
 
 RESOURCE = "allusesystems.alluse.io"
 _LOOK_AGAIN_SECONDS = 0.5
+#: How long all components must have worked, some with something missing, before that counts as the end of a
+#: start: such a state can be what the machine is like, a disk that is nearly full, and last for ever.
+_WORKING_SECONDS = 20.0
 #: Longer messages are cut in the running display; the table and `kubectl describe` have them whole.
 _MESSAGE_WIDTH = 90
 
@@ -21,6 +24,16 @@ Object = Mapping[str, Any]
 def is_true(status: Object, condition: str) -> bool:
     """Whether a condition of a status holds."""
     return any(c["type"] == condition and c["status"] == "True" for c in status.get("conditions", ()))
+
+
+def lacking(status: Object) -> list[str] | None:
+    """What is missing to components of a system that works all the same; None: it does not work (yet)."""
+    components = status.get("components", ())
+    if not is_true(status, "Available") or not components:
+        return None
+    if any(c.get("state") not in ("Healthy", "Degraded") for c in components):
+        return None
+    return [f"{c['name']}: {c.get('message', '')}" for c in components if c["state"] == "Degraded"]
 
 
 def _cut(text: str) -> str:
@@ -77,8 +90,12 @@ def _get(kubectl: Sequence[str], namespace: str, name: str) -> Object | None:
 def until_ready(
     step: Step, kubectl: Sequence[str], namespace: str, name: str, seconds: float, say: Callable[[str], None]
 ) -> Object:
-    """The status of the resource once it is ready for its current generation; prints changes on the way."""
+    """The status of the resource once it is ready for its current generation; prints changes on the way.
+
+    A system whose components all work, some with something missing, has started, too: it is said what is.
+    """
     started = time.monotonic()
+    working_since: float | None = None
     states: dict[str, str] = {}
     while True:
         found = _get(kubectl, namespace, name) or {}
@@ -89,6 +106,13 @@ def until_ready(
             say(f"    {passed:6.1f} s  {line}")
         current = status.get("observedGeneration") == found.get("metadata", {}).get("generation")
         if found and current and is_true(status, "Ready"):
+            return status
+        missing = lacking(status) if found and current else None
+        working_since = None if missing is None else working_since or passed
+        if missing and working_since is not None and passed - working_since > _WORKING_SECONDS:
+            step.note(f"all components work, {len(missing)} of them with something missing")
+            for line in missing:
+                say(f"    {_cut(line)}")
             return status
         if passed > seconds:
             _dump(step, kubectl, namespace)

@@ -51,6 +51,18 @@ def test_a_condition_holds_only_when_it_is_true() -> None:
     assert follow.is_true({"conditions": [{"type": "Ready", "status": "True"}]}, "Ready")
 
 
+def test_a_system_that_works_with_something_missing_has_started() -> None:
+    available = [{"type": "Available", "status": "True"}]
+    healthy = {"name": "a", "state": "Healthy"}
+    degraded = {"name": "b", "state": "Degraded", "message": "disk 92 %"}
+    starting = {"name": "c", "state": "Starting"}
+    assert follow.lacking({"conditions": available, "components": [healthy, degraded]}) == ["b: disk 92 %"]
+    assert follow.lacking({"conditions": available, "components": [healthy]}) == []
+    assert follow.lacking({"conditions": available, "components": [healthy, starting]}) is None
+    assert follow.lacking({"conditions": [], "components": [healthy, degraded]}) is None
+    assert follow.lacking({}) is None
+
+
 def test_without_a_terminal_somebody_s_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     with pytest.raises(StepError, match="pass --yes"):
