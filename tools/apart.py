@@ -24,7 +24,8 @@ def prepare(name: str) -> Path:
         return python
     print(f"{name}: installing {requirements.name} into {environment.relative_to(ROOT)}", flush=True)
     venv.create(environment, clear=True)
-    uv = [sys.executable, "-m", "uv", "pip", "sync", "--quiet", "--require-hashes"]
+    # With byte code, which else each of sixteen processes that start at once would make for itself.
+    uv = [sys.executable, "-m", "uv", "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"]
     subprocess.run([*uv, "--python", str(python), str(requirements)], check=True)
     # Last, so that an installation that was broken off is made anew.
     stamp.write_text(digest)

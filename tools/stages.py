@@ -45,8 +45,8 @@ CHECK = (
     ),
     Stage("generated", ("-m", "tools.generate", "--check"), lane="compute", nice=COMPUTES),
     Stage("unit", (*PYTEST, "tests/unit", "tests/golden"), lane="compute", environment=SMALL, nice=COMPUTES),
-    Stage("property", (*PYTEST, "tests/property"), lane="middle", environment=SMALL, nice=COMPUTES),
-    Stage("rules", (*PYTEST, *RULES), lane="middle", environment=SMALL, nice=ANSWERS),
+    Stage("property", (*PYTEST, "tests/property"), lane="compute", environment=SMALL, nice=COMPUTES),
+    Stage("rules", (*PYTEST, *RULES), lane="compute", environment=SMALL, nice=ANSWERS),
     Stage("components", (*PYTEST, "tests/components", *BUT_RULES), environment=SMALL, nice=ANSWERS),
 )
 
@@ -58,9 +58,9 @@ TEST = (
     Stage("e2e alone", (*PYTEST, "tests/e2e/alone"), needs=("cluster",), lane="cluster"),
     Stage("faults", (*PYTEST, *TWO_FILES, "tests/faults"), needs=("parts",), nice=ANSWERS),
     Stage("integration", (*PYTEST, *TWO_FILES, "tests/integration"), needs=("parts",), nice=ANSWERS),
-    Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",), lane="middle", nice=ANSWERS),
-    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",), lane="middle", nice=ANSWERS),
-    Stage("processes", (*PYTEST, "tests/processes"), lane="middle", nice=ANSWERS),
+    Stage("chart", (*PYTEST, "tests/chart"), needs=("parts",), nice=ANSWERS),
+    Stage("monitoring", (*PYTEST, "tests/monitoring"), needs=("parts",), nice=ANSWERS),
+    Stage("processes", (*PYTEST, "tests/processes"), nice=ANSWERS),
     Stage("contracts", ("-m", "tools.contracts"), lane="compute", nice=COMPUTES),
     Stage("oracles", ("-m", "tools.oracles"), lane="compute", nice=COMPUTES),
     Stage("marketdata", ("-m", "tools.marketdata", "check"), lane="compute", nice=COMPUTES),

@@ -82,8 +82,19 @@ class Application:
             troubles=self.troubles,
             refresh=self._refresh_metrics,
         )
-        self.http_port = server.port_of(http)
-        explaining = await self._start_explaining()
+        try:
+            self.http_port = server.port_of(http)
+            explaining = await self._start_explaining()
+            try:
+                await self._stand_by()
+            finally:
+                if explaining is not None:
+                    await explaining.cleanup()
+        finally:
+            await http.cleanup()
+            log.info("Stopped")
+
+    async def _stand_by(self) -> None:
         log.info(
             "Started",
             extra={
@@ -108,10 +119,6 @@ class Application:
                 task.cancel()
             await asyncio.gather(election, stopping, return_exceptions=True)
             await self._lease.release()
-            await http.cleanup()
-            if explaining is not None:
-                await explaining.cleanup()
-            log.info("Stopped")
 
     async def _start_explaining(self) -> web.AppRunner | None:
         """The operator works without it, too: that a port is taken is no reason to work less."""

@@ -47,10 +47,7 @@ async def start(
     application.add_routes(
         [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", show_metrics)]
     )
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner
+    return await _listen(application, host, port)
 
 
 class Unavailable(Exception):  # noqa: N818 - an answer, not a mistake
@@ -91,11 +88,16 @@ async def start_explaining(
             web.get("/plan", show_plan),
         ]
     )
+    return await _listen(application, LOOPBACK, port)
+
+
+async def _listen(application: web.Application, host: str, port: int) -> web.AppRunner:
+    """Serve an application; nothing is left open where that fails or is broken off. Raises OSError."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        await web.TCPSite(runner, LOOPBACK, port).start()
-    except OSError:
+        await web.TCPSite(runner, host, port).start()
+    except BaseException:
         await runner.cleanup()
         raise
     return runner

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import aiohttp
+import asyncio
 
+import aiohttp
+import pytest
+
+import fake_api
 from alluse_operator import server
 from alluse_operator.api.status import ComponentState
+from alluse_operator.application import Application
 from alluse_operator.metrics import Metrics
+from alluse_operator.settings import Settings
 
 
 async def test_it_says_what_keeps_it_from_being_ready_and_stays_alive() -> None:
@@ -47,3 +53,21 @@ def test_a_component_that_is_no_longer_there_leaves_no_series() -> None:
     text = metrics.render().decode()
     assert 'system="demo"' not in text
     assert 'system="other"' in text
+
+
+async def test_an_operator_that_is_broken_off_while_it_starts_leaves_no_port_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken_off(*_: object, **__: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(server, "start_explaining", broken_off)
+    settings = Settings(
+        component_version="1.0.0", http_host="127.0.0.1", http_port=0, explain_port=0, leader_election=False
+    )
+    application = Application(settings, fake_api.FakeApi(), metrics=Metrics())  # type: ignore[arg-type]
+    with pytest.raises(asyncio.CancelledError):
+        await application.serve()
+    assert application.http_port
+    with pytest.raises(OSError, match="Connect"):
+        await asyncio.open_connection("127.0.0.1", application.http_port)
