@@ -122,10 +122,12 @@ class Actions:
                 )
             )
         except ApiError as error:
-            # 422: the test has failed, it is another one by that name.
             if error.status not in (404, 409, 422):
                 raise
-            await self._writes.refresh(kind, key, action.ref.name, action.uid)
+            current = await self._writes.refresh(kind, key, action.ref.name, action.uid)
+            # 422: the test has failed, it is another one by that name; or somebody's policy forbids it.
+            if error.status == 422 and current is not None and uid_of(current) == action.uid:
+                raise
             return
         self._writes.learn(key, kind, answer)
 

@@ -157,3 +157,18 @@ def test_only_the_very_workload_that_was_planned_on_is_scaled_down(
         assert (bench.mirror.child(KEY, "Deployment", "a") is not None) is sees_it
 
     virtual_time.run(scenario())
+
+
+def test_a_policy_that_forbids_to_scale_down_is_told_of() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        live = bench.api.put(DEPLOYMENT, built("Deployment", "a", spec={"replicas": 3}))
+        bench.api.fault = fake_api.failing(
+            1, ApiError(422, "Invalid", "at least one replica, says the policy")
+        )
+        applied = await bench.carry_out(ScaleDown("a", Ref("Deployment", "a"), live["metadata"]["uid"]))
+        (outcome,) = applied.outcomes
+        assert outcome.error is not None
+        assert "says the policy" in outcome.error
+
+    virtual_time.run(scenario())

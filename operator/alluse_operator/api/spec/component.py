@@ -249,7 +249,7 @@ class ComponentSpec(ComponentOverride):
 HEALTH_DEFAULTS: Final = HealthSpec(
     period_seconds=3, timeout_seconds=1, unhealthy_after=3, healthy_for_seconds=0
 )
-#: What a component is when no layer says otherwise (the name is a placeholder).
+#: What a component is when no layer says otherwise. Its name is nobody's.
 COMPONENT_DEFAULTS: Final = ComponentSpec(
     name="default",
     type=ComponentType.SERVICE,
