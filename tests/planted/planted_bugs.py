@@ -286,6 +286,28 @@ BUGS = (
         f"{TEARDOWN}::test_what_nobody_needs_stops_first_and_is_deleted_with_the_system",
     ),
     Bug(
+        "who is told to stop has stopped",
+        "core/observed.py",
+        "self.replicas == 0 and self.settled and self.existing == 0",
+        "self.replicas == 0",
+        f"{TEARDOWN}::test_who_is_scaled_to_nothing_has_stopped_when_its_controller_and_its_pods_say_so",
+    ),
+    Bug(
+        "a refusal to scale down is taken for success",
+        "cluster/actions.py",
+        "            if error.status == 422 and current is not None and uid_of(current) == action.uid:",
+        "            if False:",
+        "tests/unit/shell/test_writes.py::test_a_policy_that_forbids_to_scale_down_is_told_of",
+    ),
+    Bug(
+        "an operator that is broken off while it starts leaves its port open",
+        "application.py",
+        "            await http.cleanup()",
+        "            pass",
+        "tests/unit/shell/test_server.py::"
+        "test_an_operator_that_is_broken_off_while_it_starts_leaves_no_port_open",
+    ),
+    Bug(
         "a deletion that waits for ever",
         "core/teardown.py",
         "    if done or now >= end or",
