@@ -78,6 +78,15 @@ class Kube:
         rows = self.status(name, namespace).get("components", [])
         return next((dict(row) for row in rows if row["name"] == component), {})
 
+    def wait_event(self, reason: str, namespace: str, seconds: float = 60) -> None:
+        """Wait for an Event. Events follow the status that tells the same, and are never there with it."""
+        self.wait(
+            f"an Event {reason}",
+            lambda: any(event["reason"] == reason for event in self.items("events", namespace)),
+            seconds,
+            namespace,
+        )
+
     def wait(self, what: str, look: Callable[[], Found | None], seconds: float, namespace: str = "") -> Found:
         """Look until something is found. On the deadline, fail with what the cluster looked like."""
         deadline = time.monotonic() + seconds

@@ -20,6 +20,7 @@ GROUPS = {
     "allusesystems": "/apis/alluse.io/v1alpha1",
     "configmaps": "/api/v1",
     "deployments": "/apis/apps/v1",
+    "events": "/api/v1",
     "jobs": "/apis/batch/v1",
     "networkpolicies": "/apis/networking.k8s.io/v1",
     "nodes": "/api/v1",

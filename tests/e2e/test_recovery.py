@@ -47,9 +47,7 @@ def test_a_killed_component_comes_back_and_the_restart_is_seen(
     )
     wait_ready(kube, running)
     assert pod(kube, SYSTEM, "web", running)["metadata"]["uid"] == web, "a dependant was disturbed"
-    kube.wait(
-        "an event", lambda: "ComponentUnhealthy" in kube.kubectl("get", "events", "-n", running), 60, running
-    )
+    kube.wait_event("ComponentUnhealthy", running)
 
 
 def test_a_hanging_component_is_noticed_and_replaced(
@@ -98,7 +96,7 @@ def test_one_that_answers_but_fails_its_deep_check_is_restarted_with_a_record(
     assert row["attempts"] >= 1
     assert row["lastAction"]["type"] == "RestartPod"
     assert row["lastAction"]["reason"]
-    assert "RecoveryAction" in kube.kubectl("get", "events", "-n", running)
+    kube.wait_event("RecoveryAction", running)
     labels = ('action="RestartPod"', 'component="api"', f'namespace="{running}"')
     assert metric_of_leader(kube, operator, "allusesystem_recoveries_total", *labels) >= 1
 
@@ -137,7 +135,7 @@ def test_a_component_that_stays_sick_is_not_restarted_without_end(kube: Kube, na
     assert row["nextActionTime"]
     exhausted = pod_uids(kube, "sick", namespace)
     assert condition(kube.status("budget", namespace)["conditions"], "Degraded")["status"] == "True"
-    assert "RecoveryExhausted" in kube.kubectl("get", "events", "-n", namespace)
+    kube.wait_event("RecoveryExhausted", namespace)
     assert pod_uids(kube, "sick", namespace) == exhausted
 
 

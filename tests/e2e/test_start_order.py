@@ -107,7 +107,7 @@ def test_a_preferred_dependency_is_waited_for_until_the_deadline_only(kube: Kube
         120,
         namespace,
     )
-    assert "PreferredDependencySkipped" in kube.kubectl("get", "events", "-n", namespace)
+    kube.wait_event("PreferredDependencySkipped", namespace)
 
 
 def test_a_dependency_that_flaps_does_not_stop_its_dependants(kube: Kube, namespace: str) -> None:
