@@ -51,6 +51,8 @@ class Result:
     stage: Stage
     passed: bool
     seconds: float
+    computed: float = 0.0
+    """Seconds of processor time, its own and that of all that it started and waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,16 @@ class _Running:
     output: Path
     file: IO[bytes]
     started: float
+    computed: float = 0.0
+
+    def ended(self) -> bool:
+        """Whether it has ended; asks the system itself, which tells with it what it has computed."""
+        found, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+        if not found:
+            return False
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.computed = usage.ru_utime + usage.ru_stime
+        return True
 
     def terminate(self) -> None:
         """End it with all that it has started: it leads a session of its own."""
@@ -141,7 +153,7 @@ class Run:
                 for stage in moves.begin:
                     running[stage.name] = self._begin(stage)
                 for name, one in list(running.items()):
-                    if one.process.poll() is not None:
+                    if one.ended():
                         results[name] = self._end(one)
                         del running[name]
                         break
@@ -174,7 +186,8 @@ class Run:
 
     def _end(self, one: _Running) -> Result:
         one.file.close()
-        result = Result(one.stage, one.process.returncode == 0, self._clock() - one.started)
+        passed, seconds = one.process.returncode == 0, self._clock() - one.started
+        result = Result(one.stage, passed, seconds, one.computed)
         text = one.output.read_text(encoding="utf-8", errors="replace").strip("\n")
         self._say(f"\n━━ {one.stage.name}" + (f"\n{text}" if text else ""))
         self._say(f"━━ {one.stage.name} {verdict(result)} after {result.seconds:.1f} s")

@@ -204,9 +204,16 @@ def test_the_suites_can_be_run_in_their_order(suite: Sequence[Stage]) -> None:
 
 
 def test_the_table_tells_how_long_all_of_it_took() -> None:
-    text = stages.table([Result(UNIT, True, 38.04), Result(CHART, False, 2)], 39)
+    text = stages.table([Result(UNIT, True, 38.04, 31.2), Result(CHART, False, 2, 1.5)], 39)
     assert text.splitlines() == [
-        "unit           passed       38.0 s",
-        "chart          failed        2.0 s",
-        "all                         39.0 s",
+        "unit           passed       38.0 s     31.2 s cpu",
+        "chart          failed        2.0 s      1.5 s cpu",
+        "all                         39.0 s     32.7 s cpu",
     ]
+
+
+def test_what_a_stage_and_its_children_have_computed_is_told(tmp_path: Path) -> None:
+    spin = "import time\nwhile time.process_time() < 0.3: pass"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {spin!r}])\n{spin}"
+    [result], _ = run(tmp_path, stage("busy", code=code))
+    assert result.computed >= 0.6
