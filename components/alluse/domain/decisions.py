@@ -12,7 +12,7 @@ from alluse.domain.asides import aside
 from alluse.schemas.agent import Action, ResponseType
 from alluse.schemas.common import AccountType, Condition
 from alluse.schemas.entities import EntityType, ExtractAnswer
-from alluse.schemas.intent import Intent
+from alluse.schemas.intent import Intent, IntentPart
 from alluse.schemas.ledger import MIN_INVESTMENT
 from alluse.schemas.memory import ContextAnswer
 from alluse.schemas.protocol import Protocol
@@ -34,6 +34,8 @@ class Perception:
     message: str = ""
     #: Intents that a message which fits none comes nearest to.
     nearest: tuple[Intent, ...] = ()
+    #: The requests of a message that asks for several things; empty where there is one.
+    parts: tuple[IntentPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

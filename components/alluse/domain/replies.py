@@ -150,6 +150,10 @@ def gate_closed(blockers: Sequence[GateBlocker]) -> str:
     )
 
 
+def rest_unanswered(component: str) -> str:
+    return f"The rest of your message I cannot answer now: {component} does not answer."
+
+
 def not_saved() -> str:
     return "This turn could not be saved, so I will not remember it."
 

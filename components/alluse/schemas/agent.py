@@ -126,8 +126,19 @@ class DecisionView(Answer):
     confidence: Fraction
 
 
+class AnsweredPart(Answer):
+    """One of several requests of a message, answered: what it asks for, what was decided, its figures."""
+
+    intent: str
+    decision: DecisionView
+    data: dict[str, Any]
+
+
 class ChatAnswer(Answer):
-    """`degraded` names the components that were missing; `saved` is false when the turn is not stored."""
+    """`intent`, `decision` and `data` are those of the first request of the message, `also` holds the others;
+    `reply` answers all of them. `degraded` names the components that were missing; `saved` is false when the
+    turn is not stored.
+    """
 
     reply: str
     intent: str
@@ -138,6 +149,7 @@ class ChatAnswer(Answer):
     timings_ms: dict[str, float]
     turn_id: str
     saved: bool = True
+    also: list[AnsweredPart] = Field(default_factory=list)
     disclaimer: str = DISCLAIMER
 
 

@@ -12,6 +12,8 @@ from alluse.schemas.base import Answer, Request
 from alluse.schemas.common import Fraction
 
 MAX_TEXT: Final = 2000
+#: Requests of one message that are told apart.
+MOST_PARTS: Final = 3
 
 
 class Intent(StrEnum):
@@ -70,12 +72,22 @@ class ScoredIntent(Answer):
     confidence: Fraction
 
 
+class IntentPart(Answer):
+    """One request of a message that holds several: `text[start:end]` asks for it, in code points."""
+
+    intent: Intent
+    confidence: Fraction
+    start: Annotated[int, Field(ge=0)]
+    end: Annotated[int, Field(ge=0)]
+
+
 class DetectAnswer(Answer):
     """The intent of a message.
 
     `alternatives` are the next candidates by falling confidence. `secondary` are further intents that the
-    same message holds (a greeting before a question). With intent `unknown`, `confidence` is that of the
-    best candidate, which is then the first of `alternatives`.
+    same message holds (a greeting before a question). `parts` are the requests of a message that asks for
+    several things, in its order and not overlapping; it is empty where there is one. With intent `unknown`,
+    `confidence` is that of the best candidate, which is then the first of `alternatives`.
     """
 
     intent: Intent
@@ -83,6 +95,7 @@ class DetectAnswer(Answer):
     alternatives: Annotated[list[ScoredIntent], Field(max_length=3)]
     method: Method
     secondary: list[Intent]
+    parts: Annotated[list[IntentPart], Field(max_length=MOST_PARTS)] = Field(default_factory=list)
 
 
 class IntentInfo(Answer):

@@ -4,6 +4,7 @@ import hashlib
 
 from alluse.domain.intents import LEAST_CONFIDENCE, detect
 from alluse.domain.intents_catalog import CATALOG
+from alluse.domain.intents_parts import parts
 from alluse.runtime.errors import SelfTestError
 from alluse.runtime.service import Call, Endpoint, Service
 from alluse.schemas.intent import (
@@ -30,7 +31,9 @@ GOLDEN = (
 
 
 async def detect_intent(call: Call[None], request: DetectRequest) -> DetectAnswer:
-    answer = detect(request.text, request.context, intent_model())
+    model = intent_model()
+    answer = detect(request.text, request.context, model)
+    answer = answer.model_copy(update={"parts": parts(request.text, model)})
     context = call.context
     context.metrics.counter("alluse_intent_total", "Messages by intent and method", ("intent", "method")).inc(
         intent=answer.intent, method=answer.method

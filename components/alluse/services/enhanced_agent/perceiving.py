@@ -68,4 +68,5 @@ async def perceive(context: Context[State], request: ChatRequest, degraded: set[
         read=read,
         message=request.message,
         nearest=tuple(each.intent for each in detected.alternatives if each.confidence >= NEAR),
+        parts=tuple(detected.parts),
     )
