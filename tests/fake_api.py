@@ -136,7 +136,7 @@ class FakeApi:
         await self._enter("PATCH", kind, name, operations)
         obj = copy.deepcopy(self._find(kind, namespace, name))
         for operation in operations:
-            *path, last = operation["path"].strip("/").split("/")
+            *path, last = (part.replace("~1", "/") for part in operation["path"].strip("/").split("/"))
             holder: Any = obj
             for part in path:
                 holder = holder[part]
@@ -145,6 +145,8 @@ class FakeApi:
                 raise ApiError(422, "Invalid", "the path does not exist")
             if operation["op"] == "test" and holder[at] != operation["value"]:
                 raise ApiError(422, "Invalid", "testing value failed")
+            if operation["op"] == "remove" and isinstance(holder, dict) and at not in holder:
+                raise ApiError(422, "Invalid", "the path does not exist")
             if operation["op"] == "remove":
                 del holder[at]
             if operation["op"] == "add":

@@ -38,6 +38,7 @@ from alluse_operator.core.plan import Plan
 from alluse_operator.core.planner import make_plan
 from alluse_operator.core.reading.snapshot import read_snapshot
 from alluse_operator.core.report import Report, make_report
+from alluse_operator.resources.metadata import is_sealed
 from builders import T0, built_of, make_resource, stamp
 
 TRUST_FOR = timedelta(seconds=60)
@@ -323,8 +324,13 @@ class ModelCluster:
         _lay_over(rendering, {})
         if not rendering["spec"]["template"]["metadata"]["annotations"]:
             del rendering["spec"]["template"]["metadata"]["annotations"]
-        self._create({**action.obj, "data": as_kept(rendering)})
-        self.reached["revision kept"] += 1
+        data = as_kept(rendering)
+        if is_sealed(data):
+            self._create({**action.obj, "data": data})
+            self.reached["revision kept again" if action.again else "revision kept"] += 1
+        elif action.again:
+            del live["metadata"]["annotations"][names.ROLLED_BACK_FROM_ANNOTATION]
+            self.reached["way back forgotten"] += 1
         return None
 
     def _held(self) -> list[str]:

@@ -11,11 +11,15 @@ import pytest
 import yaml
 from tools.cluster.controlplane import ControlPlane
 
+from alluse_operator.api.names import FIELD_MANAGER
+from alluse_operator.core.applied import applied_by
 from alluse_operator.core.desired import Defaults, Identity
 from alluse_operator.core.drift import drift
+from alluse_operator.core.kept import as_kept
 from alluse_operator.core.objects import Object
 from alluse_operator.core.resolve import resolve
 from alluse_operator.resources import build_all
+from alluse_operator.resources.metadata import is_sealed
 from alluse_operator.resources.quantity import canonical
 
 SAMPLES = Path(__file__).parents[2] / "manifests/samples"
@@ -53,7 +57,8 @@ def objects(request: pytest.FixtureRequest, control_plane: ControlPlane) -> list
 def applied(plane: ControlPlane, objects: list[Object]) -> list[dict[str, Any]]:
     """The objects as the API server stores them; fails on a warning or a field that it does not know."""
     command = [*map(str, plane.kubectl), "apply", "--server-side", "--validate=strict"]
-    command += ["--warnings-as-errors", "--field-manager=allusesystem-operator", "-o", "json", "-f", "-"]
+    command += ["--warnings-as-errors", "--field-manager=allusesystem-operator", "-o", "json"]
+    command += ["--show-managed-fields", "-f", "-"]
     bundle = {"apiVersion": "v1", "kind": "List", "items": objects}
     done = subprocess.run(command, input=json.dumps(bundle), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -68,6 +73,20 @@ def test_what_was_applied_is_no_drift(objects: list[tuple[Object, Object]]) -> N
 def test_every_field_is_stored_as_it_was_sent(objects: list[tuple[Object, Object]]) -> None:
     for sent, stored in objects:
         assert differences(sent, stored) == []
+
+
+def test_what_is_kept_of_a_workload_is_what_was_applied_and_an_edit_of_it_is_noticed(
+    objects: list[tuple[Object, Object]],
+) -> None:
+    for sent, stored in objects:
+        if sent["kind"] not in ("Deployment", "StatefulSet"):
+            continue
+        found = applied_by(FIELD_MANAGER, stored)
+        assert found is not None
+        kept = as_kept(found)
+        assert kept == sent
+        assert is_sealed(kept)
+        assert not is_sealed({**kept, "spec": {**kept["spec"], "replicas": 7}})
 
 
 def differences(sent: Any, kept: Any, path: str = "") -> list[str]:

@@ -526,6 +526,27 @@ BUGS = (
         f"{EDGES}::test_a_restart_that_is_owed_does_not_lead_back_to_the_node_that_the_component_was_moved_from",
     ),
     Bug(
+        "what somebody has edited is kept as the way back",
+        "cluster/actions.py",
+        "if data is None or not is_sealed(data):",
+        "if data is None:",
+        f"{RECOVERY_WRITES}::test_nothing_is_kept_of_a_workload_that_somebody_has_edited",
+    ),
+    Bug(
+        "what was kept of a component that has come back is missed by nobody",
+        "core/workloads.py",
+        "                    self._keep_again(name, live)\n",
+        "",
+        f"{ROLLED_BACK}::test_what_it_runs_is_kept_again_when_somebody_deletes_what_was_kept",
+    ),
+    Bug(
+        "a stop that meets a new spec loses the way back",
+        "core/workloads.py",
+        "                self._keep(name, sight.workload)",
+        "                pass",
+        f"{ROLLED_BACK}::test_what_ran_well_is_kept_when_a_stop_meets_a_new_spec",
+    ),
+    Bug(
         "the bad revision is kept in the name of the good one",
         "cluster/actions.py",
         " and _revision(live) == _revision(action.obj)",
@@ -581,6 +602,13 @@ BUGS = (
         "LOOK_S * min(1.0, LOOK_S / (now - ear.looked_at)) ** 2",
         "now - ear.looked_at",
         f"{SILENCE}::test_the_slower_we_are_the_longer_we_wait",
+    ),
+    Bug(
+        "time in which we stood still is the others' silence",
+        "alluse/runtime/silence.py",
+        "LOOK_S * min(1.0, LOOK_S / (now - ear.looked_at)) ** 2",
+        "max(LOOK_S, now - ear.looked_at)",
+        f"{SILENCE}::test_time_in_which_we_did_not_listen_is_nobodys_silence",
     ),
     Bug(
         "ten users wait one after the other for the same dead part",

@@ -27,9 +27,10 @@ from alluse_operator.core.actions import (
 )
 from alluse_operator.core.applied import applied_by
 from alluse_operator.core.desired import Identity
-from alluse_operator.core.objects import Object, metadata, uid_of
+from alluse_operator.core.objects import Object, annotations, uid_of
 from alluse_operator.core.ownership import owns
 from alluse_operator.errors import ApiError
+from alluse_operator.resources.metadata import is_sealed
 
 
 class Actions:
@@ -191,9 +192,12 @@ class Actions:
         if not same:
             self._writes.learn(key, kind, live)
             raise ApiError(409, "Conflict", f"{action.workload} is another one than was planned on")
-        if rendering is None:
+        data = kept.as_kept(rendering) if rendering is not None else None
+        if data is None or not is_sealed(data):
+            if action.again:
+                await self._has_not_come_back(key, action)
             return
-        body = {**action.obj, "data": kept.as_kept(rendering)}
+        body = {**action.obj, "data": data}
 
         async def apply() -> dict[str, Any]:
             return await self._writes.send(
@@ -214,6 +218,32 @@ class Actions:
             self._mirror.removed(CONTROLLER_REVISION, uid)
             answer = await apply()
         self._writes.learn(key, CONTROLLER_REVISION, answer)
+
+    async def _has_not_come_back(self, key: Key, action: KeepRevision) -> None:
+        """The workload is no longer said to have come back from another revision."""
+        kind = BY_NAME[action.workload.kind]
+        mark = names.ROLLED_BACK_FROM_ANNOTATION
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": action.workload_uid},
+            {"op": "remove", "path": f"/metadata/annotations/{mark.replace('/', '~1')}"},
+        ]
+        try:
+            answer = await self._writes.send(
+                lambda: self._client.patch(
+                    kind, key.namespace, action.workload.name, operations, names.FIELD_MANAGER
+                )
+            )
+        except ApiError as error:
+            if error.status not in (404, 409, 422):
+                raise
+            uid = action.workload_uid
+            current = await self._writes.refresh(kind, key, action.workload.name, uid)
+            same = current is not None and uid_of(current) == uid
+            # 422: it is another one, or the mark is off already; or somebody's policy forbids it.
+            if error.status == 422 and same and mark in annotations(current or {}):
+                raise
+            return
+        self._writes.learn(key, kind, answer)
 
     async def _set_finalizer(self, key: Key) -> None:
         system = self._mirror.system(key)
@@ -271,7 +301,7 @@ class Actions:
 
 
 def _revision(obj: Object) -> object:
-    return (metadata(obj).get("annotations") or {}).get(names.REVISION_ANNOTATION)
+    return annotations(obj).get(names.REVISION_ANNOTATION)
 
 
 def _with_uid(obj: Object, uid: str) -> dict[str, Any]:

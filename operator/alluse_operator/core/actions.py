@@ -120,12 +120,19 @@ class Recover:
 class KeepRevision:
     """Keep what our field manager has applied of `workload` in `obj`, a ControllerRevision without data, so
     that the component can go back to it. Comes before the component's workload is applied, and must have
-    succeeded before that."""
+    succeeded before that.
+
+    Of a workload that is not as it was applied (somebody has edited it, or it is stopped) nothing is kept: a
+    part of it would be no way back.
+    """
 
     component: str
     workload: Ref
     workload_uid: str
     obj: Object
+    again: bool = False
+    """The workload has come back to this revision, and somebody has deleted what was kept of it. If it cannot
+    be kept again, the workload is no longer said to have come back: it goes on to what is wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,10 +115,21 @@ def keep(identity: Identity, component: str, live: Object) -> Object:
 
 
 def as_kept(rendering: Object) -> Object:
-    """A rendering as it is kept: what it says of an earlier way back is not part of it."""
+    """A rendering as it is kept: what it says of an earlier way back is not part of it, nor are the server's
+    defaults in a list that has an owner only as a whole."""
     meta = metadata(rendering)
     notes = {k: v for k, v in annotations(rendering).items() if k != ROLLED_BACK_FROM_ANNOTATION}
+    spec = mapping_at(rendering, "spec")
+    claims = spec.get("volumeClaimTemplates")
+    if claims:
+        rendering = {**rendering, "spec": {**spec, "volumeClaimTemplates": [_as_asked(c) for c in claims]}}
     return {**rendering, "metadata": {**meta, "annotations": notes}}
+
+
+def _as_asked(claim: Object) -> Object:
+    """A claim's template without what the server adds to it."""
+    spec = {k: v for k, v in mapping_at(claim, "spec").items() if k != "volumeMode"}
+    return {"metadata": metadata(claim), "spec": spec}
 
 
 def rollback_object(kept: Kept, bad_revision: str) -> Object:

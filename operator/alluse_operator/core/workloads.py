@@ -66,6 +66,7 @@ class Workloads:
                 self._rolled_back(name, objects.revision)
                 left = rollback.as_left(objects, live, self.draft.snapshot)
                 if left is None:
+                    self._keep_again(name, live)
                     return
                 objects = left
             if name in self.draft.edges.stop:
@@ -98,6 +99,8 @@ class Workloads:
         if isinstance(action, Apply) and self._immutable(sight, action):
             return
         if action is not None:
+            if sight.workload is not None and sight.workload.revision != objects.revision:
+                self._keep(name, sight.workload)
             self.draft.workload_actions.append(action)
         self.draft.set(
             name,
@@ -187,9 +190,8 @@ class Workloads:
         action = Apply(name, objects.workload, ApplyReason.UPDATE, differing, live.uid)
         if self._immutable(sight, action):
             return False
-        if live.revision != objects.revision and self._is_worth_keeping(name, live):
-            kept = keep(self.draft.system.identity, name, seen)
-            self.draft.workload_actions.append(KeepRevision(name, live.ref, live.uid, kept))
+        if live.revision != objects.revision:
+            self._keep(name, live)
         self.draft.workload_actions.append(action)
         self.draft.set(
             name,
@@ -200,11 +202,24 @@ class Workloads:
         )
         return True
 
-    def _is_worth_keeping(self, name: str, live: WorkloadView) -> bool:
-        """A revision that is healthy is what the component can go back to."""
+    def _keep(self, name: str, live: WorkloadView) -> None:
+        """A revision that is healthy is what it can go back to from the one that takes its place."""
         if self.draft.assessments[name].state is not ComponentState.HEALTHY or not live.revision:
-            return False
-        return all(one.revision != live.revision for one in kept_revisions(self.draft.snapshot, name))
+            return
+        if any(one.revision == live.revision for one in kept_revisions(self.draft.snapshot, name)):
+            return
+        kept = keep(self.draft.system.identity, name, self.draft.snapshot.objects[live.ref])
+        self.draft.workload_actions.append(KeepRevision(name, live.ref, live.uid, kept))
+
+    def _keep_again(self, name: str, live: WorkloadView) -> None:
+        """Somebody has deleted what was kept of the revision that it has come back to."""
+        kept = keep(self.draft.system.identity, name, self.draft.snapshot.objects[live.ref])
+        self.draft.workload_actions.append(KeepRevision(name, live.ref, live.uid, kept, again=True))
+        self.draft.note(
+            name,
+            "somebody has deleted what was kept of it, so what it runs is kept again; unless that can be "
+            "kept, it goes on to what is wanted",
+        )
 
     def _immutable(self, sight: Sight, action: Apply) -> bool:
         """Whether the API server would refuse the change; says so."""

@@ -95,3 +95,13 @@ def seal(obj: Built) -> Built:
     """
     annotate(obj, {names.APPLIED_ANNOTATION: content_hash(obj)})
     return obj
+
+
+def is_sealed(obj: Mapping[str, Any]) -> bool:
+    """Whether an object is as it was sealed: nothing is missing, nothing was added or changed."""
+    meta = obj["metadata"]
+    notes = dict(meta.get("annotations") or {})
+    mark = notes.pop(names.APPLIED_ANNOTATION, None)
+    bare = {name: value for name, value in meta.items() if name != "annotations"}
+    content = {**obj, "metadata": {**bare, "annotations": notes} if notes else bare}
+    return bool(mark == content_hash(content))

@@ -191,3 +191,67 @@ def test_a_restart_that_is_owed_for_it_is_paid_when_it_works_again() -> None:
     assert world.row("middle")["reason"] == "RolledBack"
     assert world.row("top")["lastAction"]["type"] == "RestartOnRecovery"
     assert first not in {pod.uid for pod in world.cluster.pods.values()}
+
+
+def kept_of(world: RolledBack) -> list[Ref]:
+    return [ref for ref in world.cluster.objects if ref.kind == "ControllerRevision"]
+
+
+def forget_the_way_back(world: RolledBack) -> None:
+    for ref in kept_of(world):
+        del world.cluster.objects[ref]
+
+
+def test_what_it_runs_is_kept_again_when_somebody_deletes_what_was_kept() -> None:
+    world = RolledBack(below=OnUnhealthy.STOP)
+    world.go_back()
+    forget_the_way_back(world)
+    world.run(1)
+    assert "what it runs is kept again" in world.row("middle")["message"]
+    assert len(kept_of(world)) == 1
+    world.cluster.objects[MIDDLE]["spec"]["replicas"] = 5
+    world.run(2)
+    assert (world.replicas(), world.revision()) == (1, world.good)
+    world.run(12, lambda: world.grey("base"))
+    assert world.replicas() == 0
+    world.heal("base")
+    world.run(15)
+    assert (world.replicas(), world.revision()) == (1, world.good)
+    assert world.row("middle")["reason"] == "RolledBack"
+    done = world.cluster.reconcile()
+    assert done is not None
+    assert not done.plan.actions, "and then it rests"
+
+
+@pytest.mark.parametrize("how", ["edited", "stopped"])
+def test_nobody_knows_the_way_back_any_more_so_it_goes_on_to_what_is_wanted(how: str) -> None:
+    """What runs is not what was applied, so it cannot be kept; the spec is all that there is to go by."""
+    world = RolledBack(below=OnUnhealthy.STOP)
+    world.go_back()
+    wanted = annotations(world.cluster.objects[MIDDLE])[names.ROLLED_BACK_FROM_ANNOTATION]
+    if how == "stopped":
+        world.run(12, lambda: world.grey("base"))
+        assert world.replicas() == 0
+    else:
+        world.cluster.objects[MIDDLE]["spec"]["replicas"] = 5
+    forget_the_way_back(world)
+    world.run(1, lambda: world.grey("base") if how == "stopped" else None)
+    assert world.row("middle")["message"].endswith("unless that can be kept, it goes on to what is wanted")
+    world.heal("base")
+    world.run(15)
+    assert world.revision() == wanted
+    assert names.ROLLED_BACK_FROM_ANNOTATION not in annotations(world.cluster.objects[MIDDLE])
+    assert world.replicas() == 1
+
+
+def test_what_ran_well_is_kept_when_a_stop_meets_a_new_spec() -> None:
+    """The stop writes the new revision, with no pods; the way back from it must not be lost."""
+    world = RolledBack(below=OnUnhealthy.STOP)
+    world.run(6, lambda: world.grey("base"))
+    assert world.replicas() == 0
+    assert world.revision() != world.good
+    assert len(kept_of(world)) == 1
+    world.heal("base")
+    world.run(40)
+    assert world.revision() == world.good
+    assert (world.row("middle")["reason"], world.replicas()) == ("RolledBack", 1)

@@ -14,6 +14,7 @@ from alluse_operator.core.actions import KeepRevision, PodTarget, Recover
 from alluse_operator.core.history import Attempt
 from alluse_operator.core.objects import Ref
 from alluse_operator.errors import ApiError
+from alluse_operator.resources.metadata import seal
 from applying import KEY, Bench, apply, built
 
 
@@ -143,7 +144,16 @@ def test_an_eviction_that_a_budget_forbids_is_tried_again_by_the_next_pass() -> 
 MANAGED = {
     "manager": names.FIELD_MANAGER,
     "operation": "Apply",
-    "fieldsV1": {"f:metadata": {"f:labels": {f"f:{names.SYSTEM_LABEL}": {}}}, "f:spec": {"f:replicas": {}}},
+    "fieldsV1": {
+        "f:metadata": {
+            "f:labels": {f"f:{names.SYSTEM_LABEL}": {}},
+            "f:annotations": {
+                f"f:{names.APPLIED_ANNOTATION}": {},
+                f"f:{names.ROLLED_BACK_FROM_ANNOTATION}": {},
+            },
+        },
+        "f:spec": {"f:replicas": {}},
+    },
 }
 
 
@@ -152,8 +162,18 @@ def revision(data: object = None) -> dict[str, Any]:
     return built("ControllerRevision", "a-r1", **kept) | {"apiVersion": "apps/v1"}
 
 
-def live_workload(bench: Bench) -> dict[str, Any]:
-    live = built("Deployment", "a", spec={"replicas": 2, "paused": False})
+def live_workload(bench: Bench, *, edited: bool = False, back_from: str = "") -> dict[str, Any]:
+    """As it was applied with two replicas, the server's defaults beside it."""
+    live = built("Deployment", "a", spec={"replicas": 2})
+    live["apiVersion"] = "apps/v1"
+    meta = dict(live["metadata"])
+    live["metadata"] = {"name": "a", "namespace": "shop", "labels": {names.SYSTEM_LABEL: "demo"}}
+    seal(live)
+    notes = live["metadata"]["annotations"]
+    live["metadata"] = {**meta, "annotations": notes}
+    if back_from:
+        notes[names.ROLLED_BACK_FROM_ANNOTATION] = back_from
+    live["spec"] = {"replicas": 5 if edited else 2, "paused": False}
     live["metadata"]["managedFields"] = [MANAGED]
     return bench.api.put(DEPLOYMENT, live)
 
@@ -243,5 +263,50 @@ def test_nothing_is_kept_of_a_workload_that_has_another_revision_by_now() -> Non
         seen = bench.mirror.child(KEY, "Deployment", "a")
         assert seen is not None
         assert seen["metadata"]["annotations"][names.REVISION_ANNOTATION] == "bad", "it has learnt better"
+
+    virtual_time.run(scenario())
+
+
+def test_nothing_is_kept_of_a_workload_that_somebody_has_edited() -> None:
+    """What others have changed is not ours any more: what is left would be no way back."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        uid = live_workload(bench, edited=True)["metadata"]["uid"]
+        applied = await bench.carry_out(KeepRevision("a", Ref("Deployment", "a"), uid, revision()))
+        assert applied.outcomes[0].ok
+        assert bench.sent() == []
+
+    virtual_time.run(scenario())
+
+
+def test_what_has_come_back_is_kept_again_or_goes_on() -> None:
+    async def scenario() -> None:
+        for edited in (False, True):
+            bench = Bench()
+            uid = live_workload(bench, edited=edited, back_from="bad")["metadata"]["uid"]
+            again = KeepRevision("a", Ref("Deployment", "a"), uid, revision(), again=True)
+            for _ in range(2):
+                applied = await bench.carry_out(again)
+                assert applied.outcomes[0].ok
+            notes = bench.api.objects["deployments", "shop", "a"]["metadata"]["annotations"]
+            assert (names.ROLLED_BACK_FROM_ANNOTATION in notes) is not edited
+            kept = bench.api.objects.get(("controllerrevisions", "shop", "a-r1"))
+            assert (kept is None) is edited
+            if kept is not None:
+                assert names.ROLLED_BACK_FROM_ANNOTATION not in kept["data"]["metadata"]["annotations"]
+
+    virtual_time.run(scenario())
+
+
+def test_a_mark_that_may_not_be_taken_off_is_told() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        uid = live_workload(bench, edited=True, back_from="bad")["metadata"]["uid"]
+        forbidden = ApiError(422, "Invalid", "a policy forbids it")
+        bench.api.fault = fake_api.failing(1, forbidden, verb="PATCH")
+        again = KeepRevision("a", Ref("Deployment", "a"), uid, revision(), again=True)
+        applied = await bench.carry_out(again)
+        assert "a policy forbids it" in str(applied.outcomes[0].error)
 
     virtual_time.run(scenario())
