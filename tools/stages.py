@@ -29,7 +29,7 @@ IN_ORDER = (*TWO_FILES, "--no-loadscope-reorder")
 RULES = ("tests/components/risk", "tests/components/trading")
 BUT_RULES = tuple(f"--ignore={folder}" for folder in RULES)
 SMALL = {"HYPOTHESIS_PROFILE": "check"}
-#: What mypy knows of a module goes by its contents and not by its place: a fresh clone checks what has changed.
+#: Goes by what a module holds and not by where it is: in a fresh clone, too, mypy checks what has changed.
 KNOWN_TYPES = {"MYPY_CACHE_DIR": str(paths.cache_root() / "mypy")}
 #: Stages that only compute leave the processor to those in which something real has to answer in time.
 COMPUTES = 19
