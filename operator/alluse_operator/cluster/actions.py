@@ -27,7 +27,7 @@ from alluse_operator.core.actions import (
 )
 from alluse_operator.core.applied import applied_by
 from alluse_operator.core.desired import Identity
-from alluse_operator.core.objects import Object, annotations, uid_of
+from alluse_operator.core.objects import Object, mapping_at, uid_of
 from alluse_operator.core.ownership import owns
 from alluse_operator.errors import ApiError
 from alluse_operator.resources.metadata import is_sealed
@@ -240,7 +240,7 @@ class Actions:
             current = await self._writes.refresh(kind, key, action.workload.name, uid)
             same = current is not None and uid_of(current) == uid
             # 422: it is another one, or the mark is off already; or somebody's policy forbids it.
-            if error.status == 422 and same and mark in annotations(current or {}):
+            if error.status == 422 and same and mark in mapping_at(current or {}, "metadata", "annotations"):
                 raise
             return
         self._writes.learn(key, kind, answer)
@@ -301,7 +301,7 @@ class Actions:
 
 
 def _revision(obj: Object) -> object:
-    return annotations(obj).get(names.REVISION_ANNOTATION)
+    return mapping_at(obj, "metadata", "annotations").get(names.REVISION_ANNOTATION)
 
 
 def _with_uid(obj: Object, uid: str) -> dict[str, Any]:
