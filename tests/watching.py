@@ -87,6 +87,10 @@ class Watcher:
         assert answer.ok, answer.message
         return [event for event in answer.body["items"] if event["involvedObject"]["kind"] == names.KIND]
 
+    def told(self, reason: str) -> list[Object]:
+        """The Events of that reason. They follow the status that tells the same: wait for them."""
+        return [event for event in self.events() if event["reason"] == reason]
+
     def ready(self) -> bool:
         resource = self.get() or {}
         status = resource.get("status") or {}

@@ -112,7 +112,7 @@ def test_watches_that_stall_at_rest(proxy: FaultProxy, watcher: Watcher, tmp_pat
     with Lives(proxy, tmp_path) as lives:
         watcher.create(specs.chain("first"))
         watcher.until_ready()
-        watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "it is told")
+        watcher.until(lambda: watcher.told("SystemReady"), "it is told")
         proxy.hold_watches()
         watcher.delete(SERVICE, "demo-first")
         watcher.until(lambda: watcher.get(SERVICE, "demo-first"), "the Service is there again")
@@ -132,7 +132,7 @@ def test_a_start_of_sixteen_components_takes_few_requests(
     with Lives(proxy, tmp_path):
         watcher.create(specs.custom(*components, config={"system.name": "demo"}))
         watcher.until_ready()
-        watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "it is told")
+        watcher.until(lambda: watcher.told("SystemReady"), "it is told")
     requests = [r for r in proxy.seen if r.write]
     kinds = collections.Counter(f"{r.method} {r.path.split('/')[-2]}" for r in requests)
     assert len(requests) <= 120, kinds

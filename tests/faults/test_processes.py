@@ -86,7 +86,7 @@ def test_a_frozen_leader_writes_nothing_after_another_has_taken_over(
     watcher.create(specs.chain("first", "second"))
     watcher.until_ready()
     # What is on its way in the very moment of the freeze would arrive late; so wait for the last word.
-    watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "it is told")
+    watcher.until(lambda: watcher.told("SystemReady"), "it is told")
     os.kill(first.pid, signal.SIGSTOP)
     try:
         second.wait_until_leading()
@@ -135,8 +135,11 @@ def test_a_decision_can_be_made_again_from_its_record(watcher: Watcher, start: S
     )  # fmt: skip
     assert (again.returncode, again.stderr) == (0, "")
     assert again.stdout.startswith(f"Same: {restart['digest']}")
-    plan = json.loads(ask(f"/plan?system={system}"))
-    assert (plan["mode"], plan["actions"]) == ("Run", [])
+    plan = watcher.until(
+        lambda: (now := json.loads(ask(f"/plan?system={system}")))["actions"] == [] and now,
+        "nothing is to be done",
+    )
+    assert plan["mode"] == "Run"
     records = [ask(f"/journal/{record['id']}") for record in listed]
     for place in (*records, json.dumps(plan), operator.log.read_text(), operator.get("/metrics")[1]):
         assert PLANTED not in place

@@ -208,6 +208,7 @@ def test_an_eviction_that_is_refused_for_a_while_is_made_later_and_recorded_once
         proxy.decide = lambda r: next(refusals, None) if r.path.endswith("/eviction") else None
         sick = sicken(watcher, "second")
         watcher.until(lambda: sick not in pods_of(watcher, "second"), "it is restarted")
+        watcher.until(lambda: evicted(proxy), "the eviction is answered")
         watcher.until_ready()
         assert len(attempts(watcher, "second")) == 1
         assert len(evicted(proxy)) == 1
@@ -233,6 +234,7 @@ def test_a_person_who_says_retry_is_heard_at_once(
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         watcher.edit({"metadata": {"annotations": {names.RETRY_ANNOTATION: f"second {now}"}}})
         watcher.until(lambda: again not in pods_of(watcher, "second"), "it is restarted after all")
+        watcher.until(lambda: len(evicted(proxy)) >= 2, "both evictions are answered")
         watcher.until_ready()
         assert {a.action for a in attempts(watcher, "second")} == {"RestartPod"}
         assert len(evicted(proxy)) == 2

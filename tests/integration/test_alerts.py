@@ -79,10 +79,19 @@ def test_one_page_for_a_root_with_seven_dependants(
             ),
             "its delivery is recorded",
         )
-        assert operator.metric("allusesystem_alerts", system="demo") == 1.0
-        assert operator.metric("allusesystem_alerts_sent_total", sink="pager") == 1.0
-        assert operator.metric("allusesystem_component_root", component="root") == 1.0
-        assert sum(operator.metric("allusesystem_component_root", component=name) for name in DEPENDANTS) == 0
+        for metric, labels in (
+            ("allusesystem_alerts", {"system": "demo"}),
+            ("allusesystem_alerts_sent_total", {"sink": "pager"}),
+            ("allusesystem_component_root", {"component": "root"}),
+        ):
+            watcher.until(lambda m=metric, of=labels: operator.metric(m, **of) == 1.0, f"{metric} counts one")  # type: ignore[misc]
+        watcher.until(
+            lambda: (
+                sum(operator.metric("allusesystem_component_root", component=name) for name in DEPENDANTS)
+                == 0
+            ),
+            "no dependant counts as a root",
+        )
         operator.kill()
     with OperatorProcess(plane.kubeconfig, tmp_path, "--alert-sinks", file) as operator:
         operator.wait_until_leading()
@@ -94,10 +103,12 @@ def test_one_page_for_a_root_with_seven_dependants(
                 watcher.delete(POD, pod["metadata"]["name"])
         receiver.until(lambda found: told(found, "resolved"), "its end")
         watcher.until(lambda: not watcher.status().get("alerts"), "nothing is owed any more")
-        [unknown] = [e for e in watcher.events() if e["reason"] == "AlertSinkUnknown"]
+        [unknown] = watcher.until(
+            lambda: watcher.told("AlertSinkUnknown"), "an Event tells of the unknown sink"
+        )
         assert "nobody" in unknown["message"]
         assert watcher.condition("SpecValid")["status"] == "True"
-        assert [e for e in watcher.events() if e["reason"] == "AlertFiring"], "an Event in its place"
+        watcher.until(lambda: watcher.told("AlertFiring"), "an Event in its place")
         log = operator.tail(4000)
     [firing], [resolved] = told(receiver.deliveries, "firing"), told(receiver.deliveries, "resolved")
     assert firing["subject"] == resolved["subject"] == "root"

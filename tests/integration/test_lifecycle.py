@@ -135,9 +135,7 @@ def test_what_is_held_back_says_by_whom_and_until_when(operator: OperatorProcess
     assert watcher.workload(DEPLOYMENT, "second") is None
     assert watcher.condition("Ready")["status"] == "Unknown"
     watcher.until(
-        lambda: [
-            e for e in watcher.events() if e["reason"] == "WaitingForDependency" and "second" in e["message"]
-        ],
+        lambda: [event for event in watcher.told("WaitingForDependency") if "second" in event["message"]],
         "an Event says so",
     )
     described = watcher.api.kubectl("describe", "allusesystem", "demo", "-n", watcher.namespace).stdout
@@ -195,9 +193,7 @@ def test_what_is_deleted_or_edited_is_put_right_and_others_fields_stay(
         ),
         "a child that was hidden from us is ours again",
     )
-    watcher.until(
-        lambda: [e for e in watcher.events() if e["reason"] == "DriftCorrected"], "an Event tells of it"
-    )
+    watcher.until(lambda: watcher.told("DriftCorrected"), "an Event tells of it")
 
 
 def test_a_stripped_finalizer_comes_back(operator: OperatorProcess, watcher: Watcher) -> None:
@@ -281,7 +277,7 @@ def test_nothing_is_written_at_rest(operator: OperatorProcess, proxy: FaultProxy
     """The Lease's renewals apart. `SystemReady` is the last word of a start: not even its status comes later."""
     watcher.create(specs.chain("first", "second", "third"))
     watcher.until_ready()
-    watcher.until(lambda: [e for e in watcher.events() if e["reason"] == "SystemReady"], "the start is told")
+    watcher.until(lambda: watcher.told("SystemReady"), "the start is told")
     told, listed = len(writes(proxy)), listings(proxy)
     passes = operator.metric("allusesystem_reconcile_seconds_count")
     versions = {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for _, obj in watcher.children()}
