@@ -16,6 +16,7 @@ from alluse.client.calls import System
 from alluse.client.forwarding import Given
 from alluse.client.workflows import WORKFLOWS
 from alluse.contract import COMPONENTS
+from alluse_operator.cli import safety
 from applications import pod, send_signal
 from forwards import ways
 from installation import fresh_namespace
@@ -66,9 +67,13 @@ def get(kube: Kube, namespace: str, component: str, path: str) -> dict:
 
 
 def test_all_sixteen_run_in_dependency_order(kube: Kube, started: str) -> None:
-    status = kube.status(SYSTEM, started)
-    assert status["ready"] == "16/16"
-    assert {row["name"]: row["state"] for row in status["components"]} == dict.fromkeys(COMPONENTS, "Healthy")
+    def all_healthy() -> bool:
+        """One that misses a part for a moment says so, and it passes."""
+        status = kube.status(SYSTEM, started)
+        states = {row["name"]: row["state"] for row in status["components"]}
+        return status["ready"] == "16/16" and states == dict.fromkeys(COMPONENTS, "Healthy")
+
+    kube.wait("all sixteen are Healthy", all_healthy, 120, started)
     workloads = {
         w["metadata"]["labels"]["alluse.io/component"]: w
         for w in kube.items("deployments,statefulsets", started)
@@ -119,21 +124,23 @@ def test_each_component_says_who_it_is_and_that_it_is_well(kube: Kube, started: 
 
 
 def test_the_health_monitor_sees_all_sixteen(kube: Kube, started: str) -> None:
-    seen = kube.wait(
-        "a sweep",
-        lambda: (found := get(kube, started, "health-monitor", "/v1/health")) and found["overall_status"] in ("healthy", "degraded") and found,
-        120, started,
-    )  # fmt: skip
-    assert set(COMPONENTS) <= set(seen["components"]) | {"health-monitor"}
+    def swept() -> bool:
+        seen = get(kube, started, "health-monitor", "/v1/health")
+        well = seen["overall_status"] in ("healthy", "degraded")
+        return well and set(COMPONENTS) <= set(seen["components"]) | {"health-monitor"}
+
+    kube.wait("a sweep over all sixteen", swept, 120, started)
 
 
 def test_the_printed_columns_tell_the_story(kube: Kube, started: str) -> None:
-    wait_whole(kube, started)
-    header, row = kube.kubectl("get", "allusesystems", "-n", started).splitlines()
+    def printed() -> list[str]:
+        header, row = kube.kubectl("get", "allusesystems", "-n", started).splitlines()
+        return [header] if row.split()[:4] == [SYSTEM, "16/16", "Running", "development"] else []
+
+    [header] = kube.wait("a row that says that all is well", printed, 120, started)
     assert header.split() == ["NAME", "READY", "STATUS", "ENV", "VERSION", "CAUSE", "AGE"] or header.split()[
         :5
     ] == ["NAME", "READY", "STATUS", "ENV", "VERSION"]
-    assert row.split()[:4] == [SYSTEM, "16/16", "Running", "development"]
 
 
 def client(kube: Kube, namespace: str, *arguments: str) -> str:
@@ -164,7 +171,7 @@ def test_a_conversation_goes_on_when_the_agents_pod_is_replaced(kube: Kube, star
     client(kube, started, "chat", "--user", "survivor", "I'm moderate and I have an $80,000 account")
     before = pod(kube, SYSTEM, "enhanced-agent", started)
     kube.kubectl("delete", "pod", before["metadata"]["name"], "-n", started, "--wait=true")
-    kube.kubectl("rollout", "status", f"deployment/{SYSTEM}-enhanced-agent", "-n", started, "--timeout=60s")
+    wait_for_a_pod(kube, started, "enhanced-agent")
 
     assert "80,000.00 USD" in client(kube, started, "chat", "--user", "survivor", "How am I doing?")
 
@@ -181,7 +188,17 @@ def held_down(kube: Kube, namespace: str, name: str) -> Iterator[None]:
     kube.kubectl("wait", "--for=delete", "pod", "-l", selector, "-n", namespace, "--timeout=30s")
     yield
     manage(kube, namespace, [])
-    kube.kubectl("rollout", "status", f"deployment/{SYSTEM}-{name}", "-n", namespace, "--timeout=90s")
+    wait_for_a_pod(kube, namespace, name)
+
+
+def wait_for_a_pod(kube: Kube, namespace: str, name: str) -> None:
+    """Until a component whose pod is gone has one that is ready. Its Deployment may not know yet that it is gone."""
+    kube.wait(
+        f"{name} is back",
+        lambda: safety.ready_pod(kube.items("pods", namespace), SYSTEM, name),
+        90,
+        namespace,
+    )
 
 
 def manage(kube: Kube, namespace: str, components: list[dict]) -> None:

@@ -160,7 +160,13 @@ def test_all_sixteen_at_once_come_back_without_a_storm(ground: Ground, cluster: 
             ground.namespace,
         )
         ground.wait_well()
-        causes = [obj.get("status", {}).get("cause", "") for _, obj, _ in told.events]
-    assert any("Infrastructure" in cause for cause in causes), causes
+        ground.kube.wait(
+            "a status that named the infrastructure",
+            lambda: any(
+                "Infrastructure" in obj.get("status", {}).get("cause", "") for _, obj, _ in list(told.events)
+            ),
+            60,
+            ground.namespace,
+        )
     assert ground.attempts() == before, "the operator acted while most of the system was down"
     assert {ground.pod(name)["metadata"]["uid"] for name in COMPONENTS} == uids, "a pod was replaced"

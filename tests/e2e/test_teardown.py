@@ -31,6 +31,7 @@ def test_deleting_takes_down_in_reverse_order_and_leaves_nothing(kube: Kube, nam
         kube.wait("the watch stands", lambda: len(pods.created()) == 3, 60, namespace)
         kube.kubectl("delete", "allusesystem", "down", "-n", namespace, "--timeout=60s", timeout=90)
         kube.wait("nothing is left", lambda: not left_over(kube, "down", namespace), 60, namespace)
+        kube.wait("the watch has told so", lambda: len(pods.deleted()) == 3, 60, namespace)
 
     told, ended = moments(pods)
     assert ended["web"] < told["api"]

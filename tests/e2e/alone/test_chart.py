@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from applications import component, system
-from installation import RELEASE, install_operator
+from installation import RELEASE, Release
 from kube import Kube
 
 
@@ -12,14 +12,15 @@ def test_the_chart_tests_itself(kube: Kube, operator: str) -> None:
 
 
 def test_an_upgrade_of_the_operator_restarts_no_component(
-    kube: Kube, namespace: str, image_values: tuple[str, ...]
+    kube: Kube, namespace: str, release: Release
 ) -> None:
+    release.install()
     kube.apply(system("steady", namespace, component("web", "api"), component("api")))
     kube.wait("ready", lambda: kube.status("steady", namespace).get("ready") == "2/2", 120, namespace)
     before = {p["metadata"]["uid"] for p in kube.items("pods", namespace)}
     revision = kube.status("steady", namespace)["observedGeneration"]
 
-    install_operator(kube, image_values, "--set=logLevel=debug")
+    release.install("--set=logLevel=debug")
 
     kube.apply(system("steady", namespace, component("web", "api"), component("api"), component("new")))
     kube.wait(
@@ -33,12 +34,12 @@ def test_an_upgrade_of_the_operator_restarts_no_component(
 
 
 def test_uninstalling_with_systems_running_leaves_nothing_and_does_not_hang(
-    kube: Kube, namespace: str, operator: str, image_values: tuple[str, ...]
+    kube: Kube, namespace: str, operator: str, release: Release
 ) -> None:
     kube.apply(system("last", namespace, component("web", "api"), component("api")))
     kube.wait("ready", lambda: kube.status("last", namespace).get("ready") == "2/2", 120, namespace)
 
-    kube.helm("uninstall", RELEASE, "-n", operator, "--wait", "--timeout=120s")
+    release.uninstall("--wait", "--timeout=120s")
 
     assert kube.items("allusesystems", namespace) == []
     kube.wait("no pod is left", lambda: not kube.items("pods", namespace), 60, namespace)
@@ -67,7 +68,7 @@ def test_uninstalling_with_systems_running_leaves_nothing_and_does_not_hang(
         == ""
     )
 
-    install_operator(kube, image_values)
+    release.install()
     kube.apply(system("again", namespace, component("web")))
     kube.wait(
         "installed again", lambda: kube.status("again", namespace).get("ready") == "1/1", 120, namespace
