@@ -209,3 +209,4 @@ class Application:
             resigned.cancel()
             self._term = None
             self._metrics.leader.set(0)
+            self._metrics.forget_systems()

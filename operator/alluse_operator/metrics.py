@@ -32,6 +32,7 @@ class _Trouble:
     roots: frozenset[str] = frozenset()
     exhausted: frozenset[str] = frozenset()
     suspended: bool = False
+    spec_invalid: bool = False
     interlocks: Mapping[str, bool] = field(default_factory=dict)
     alerts: Mapping[AlertSeverity, int] = field(default_factory=dict)
 
@@ -89,6 +90,12 @@ class Metrics:
             "allusesystem_interlock_closed",
             "1 while an interlock is closed",
             ["namespace", "system", "interlock"],
+            registry=self.registry,
+        )
+        self.spec_invalid = Gauge(
+            "allusesystem_spec_invalid",
+            "1 while the spec of a system makes no sense and is not followed",
+            ["namespace", "system"],
             registry=self.registry,
         )
         self.time_to_ready = Gauge(
@@ -212,6 +219,7 @@ class Metrics:
         roots: Collection[str],
         exhausted: Collection[str],
         suspended: bool,
+        spec_invalid: bool,
         interlocks: Mapping[str, bool],
         alerts: Mapping[AlertSeverity, int],
     ) -> None:
@@ -221,6 +229,7 @@ class Metrics:
             frozenset(roots),
             frozenset(exhausted),
             suspended,
+            spec_invalid,
             dict(interlocks),
             dict(alerts),
         )
@@ -236,6 +245,7 @@ class Metrics:
             self.component_root.labels(namespace, system, component).set(component in roots)
             self.component_exhausted.labels(namespace, system, component).set(component in exhausted)
         self.recovery_suspended.labels(namespace, system).set(suspended)
+        self.spec_invalid.labels(namespace, system).set(spec_invalid)
         for interlock in before.interlocks.keys() - interlocks.keys():
             self.interlock_closed.remove(namespace, system, interlock)
         for interlock, closed in interlocks.items():
@@ -243,12 +253,24 @@ class Metrics:
         for severity in AlertSeverity:
             self.alerts.labels(namespace, system, severity.value).set(alerts.get(severity, 0))
 
+    def forget_systems(self) -> None:
+        """Remove the series of all systems: who does not lead any more knows nothing of them."""
+        for namespace, system in {*self._children, *self._trouble}:
+            self.forget_system(namespace, system)
+        self.systems.set(0)
+
     def forget_system(self, namespace: str, system: str) -> None:
         """Remove every series of a system that is gone."""
         for component in self._children.pop((namespace, system), {}):
             self._forget_component(namespace, system, component)
         self._trouble.pop((namespace, system), None)
-        for metric in (self.time_to_ready, self.recovery_suspended, self.interlock_closed, self.alerts):
+        for metric in (
+            self.time_to_ready,
+            self.recovery_suspended,
+            self.spec_invalid,
+            self.interlock_closed,
+            self.alerts,
+        ):
             metric.remove_by_labels({"namespace": namespace, "system": system})
 
     def _forget_component(self, namespace: str, system: str, component: str) -> None:

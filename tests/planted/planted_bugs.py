@@ -526,6 +526,13 @@ BUGS = (
         f"{EDGES}::test_a_restart_that_is_owed_does_not_lead_back_to_the_node_that_the_component_was_moved_from",
     ),
     Bug(
+        "an operator that has lost its lease goes on to show what it knew",
+        "application.py",
+        "            self._metrics.forget_systems()\n",
+        "",
+        "tests/unit/shell/test_server.py::test_who_does_not_lead_any_more_shows_nothing_of_the_systems",
+    ),
+    Bug(
         "what somebody has edited is kept as the way back",
         "cluster/actions.py",
         "if data is None or not is_sealed(data):",

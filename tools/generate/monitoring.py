@@ -205,6 +205,13 @@ def _systems() -> list[Rule]:
             "critical",
             f"interlock {{{{ $labels.interlock }}}} of {where} is closed",
         ),
+        _rule(
+            "AllUseSpecInvalid",
+            "max by (namespace, system) (allusesystem_spec_invalid) == 1",
+            "30s",
+            "warning",
+            f"the spec of {where} makes no sense; what runs is left as it is",
+        ),
     ]
 
 

@@ -259,6 +259,7 @@ class Reporter:
             roots=facts.roots,
             exhausted=facts.exhausted,
             suspended=facts.suspended,
+            spec_invalid=facts.spec_invalid,
             interlocks=facts.interlocks,
             alerts=facts.alerts,
         )

@@ -59,6 +59,8 @@ class Facts:
     """Components that are not well and are themselves the reason."""
     suspended: bool = False
     """Recovery holds still."""
+    spec_invalid: bool = False
+    """The spec makes no sense and is not followed."""
     interlocks: Mapping[str, bool] = field(default_factory=dict)
     """By name, whether it is closed."""
     alerts: Mapping[AlertSeverity, int] = field(default_factory=dict)
@@ -282,6 +284,7 @@ def _facts(
             name for name, found in components.items() if found.assessment.state in SICK and not found.causes
         ),
         suspended=plan.suspension is not None,
+        spec_invalid=plan.mode is Mode.INVALID,
         interlocks={lock.name: lock.state is InterlockState.CLOSED for lock in plan.interlocks},
         alerts=Counter(row.severity for row in status.alerts or () if row.state is AlertState.FIRING),
         corrected=sum(

@@ -310,6 +310,9 @@ def test_an_invalid_spec_keeps_what_was_known() -> None:
     assert conditions(cluster)["Available"][0] == "True"
     assert row(cluster, "web")["state"] == "Healthy"
     assert reasons(done) == ["InvalidSpec"]
+    assert [one.report.facts.spec_invalid for one in done] == [True, True]
+    cluster.desired = cluster.system
+    assert [one.report.facts.spec_invalid for one in run(cluster, 1)] == [False]
 
 
 def test_disabled_components_are_listed() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import fake_api
 import virtual_time
-from alluse_operator.api.spec import AlertSeverity
+from alluse_operator.api.spec import AlertSeverity, Criticality
 from alluse_operator.api.status import AlertState, AlertStatus, ComponentState
 from alluse_operator.cluster.kinds import SYSTEM
 from alluse_operator.cluster.mirror import Key, Mirror
@@ -287,6 +287,13 @@ def test_facts_become_metrics_and_go_with_the_system() -> None:
             start_seconds={"web": 3},
             ready_seconds=7,
             recoveries=(("web", "RestartPod"),),
+            criticalities={"web": Criticality.CRITICAL},
+            roots=frozenset({"web"}),
+            exhausted=("web",),
+            suspended=True,
+            interlocks={"gate": True},
+            alerts={AlertSeverity.CRITICAL: 2},
+            spec_invalid=True,
         )
         await bench.publish(bench.resource, report(None, facts=facts))
         text = bench.metrics.render().decode()
@@ -295,6 +302,20 @@ def test_facts_become_metrics_and_go_with_the_system() -> None:
         assert f'allusesystem_component_health{{{labels},state="Unhealthy",system="demo"}} 0.0' in text
         assert 'allusesystem_time_to_ready_seconds{namespace="shop",system="demo"} 7.0' in text
         assert f'allusesystem_recoveries_total{{action="RestartPod",{labels},system="demo"}} 1.0' in text
+        of_component, of_system = f'{{{labels},system="demo"}} 1.0', '{namespace="shop",system="demo"} 1.0'
+        for series in (
+            f"allusesystem_component_root{of_component}",
+            f"allusesystem_component_exhausted{of_component}",
+            f"allusesystem_recovery_suspended{of_system}",
+            f"allusesystem_spec_invalid{of_system}",
+            'allusesystem_interlock_closed{interlock="gate",namespace="shop",system="demo"} 1.0',
+            'allusesystem_alerts{namespace="shop",severity="Critical",system="demo"} 2.0',
+        ):
+            assert series in text, series
+        await bench.publish(bench.resource, report(None, facts=Facts(components=facts.components)))
+        text = bench.metrics.render().decode()
+        assert 'allusesystem_spec_invalid{namespace="shop",system="demo"} 0.0' in text
+        assert 'interlock="gate"' not in text
         bench.reporter.forget(KEY, "uid-demo", virtual_time.EPOCH)
         assert 'system="demo"' not in bench.metrics.render().decode()
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 import fake_api
-from alluse_operator import server
+from alluse_operator import application, server
 from alluse_operator.api.status import ComponentState
 from alluse_operator.application import Application
 from alluse_operator.metrics import Metrics
@@ -65,9 +65,34 @@ async def test_an_operator_that_is_broken_off_while_it_starts_leaves_no_port_ope
     settings = Settings(
         component_version="1.0.0", http_host="127.0.0.1", http_port=0, explain_port=0, leader_election=False
     )
-    application = Application(settings, fake_api.FakeApi(), metrics=Metrics())  # type: ignore[arg-type]
+    operator = Application(settings, fake_api.FakeApi(), metrics=Metrics())  # type: ignore[arg-type]
     with pytest.raises(asyncio.CancelledError):
-        await application.serve()
-    assert application.http_port
+        await operator.serve()
+    assert operator.http_port
     with pytest.raises(OSError, match="Connect"):
-        await asyncio.open_connection("127.0.0.1", application.http_port)
+        await asyncio.open_connection("127.0.0.1", operator.http_port)
+
+
+async def test_who_does_not_lead_any_more_shows_nothing_of_the_systems(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it knew is old, and what it says of a component would go on as an alert for ever."""
+    metrics = Metrics()
+    settings = Settings(
+        component_version="1.0.0", http_host="127.0.0.1", http_port=0, explain_port=0, leader_election=False
+    )
+    operator = Application(settings, fake_api.FakeApi(), metrics=metrics)  # type: ignore[arg-type]
+    seen: list[str] = []
+
+    class ShortTerm:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        async def run(self, _: object) -> None:
+            metrics.show_components("shop", "demo", {"a": ComponentState.UNHEALTHY})
+            seen.append(metrics.render().decode())
+            operator.stop()
+
+    monkeypatch.setattr(application, "Term", ShortTerm)
+    await operator.serve()
+    assert 'system="demo"' in seen[0]
+    assert 'system="demo"' not in metrics.render().decode()
