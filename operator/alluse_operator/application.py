@@ -180,12 +180,12 @@ class Application:
         await self._lease.run(self._leadership_changed)
 
     def _leadership_changed(self, leading: bool) -> None:
-        self._metrics.leader.set(leading)
         if leading:
             log.info("Leading", extra={"identity": self._settings.identity})
             self._resigned = asyncio.Event()
             self._leading.set()
         else:
+            self._metrics.leader.set(0)
             log.warning("The lease is lost; standing by", extra={"holder": self._lease.holder})
             self._leading.clear()
             self._resigned.set()
@@ -203,6 +203,8 @@ class Application:
             take_signals=self.take_signals,
         )
         resigned = asyncio.create_task(self._resigned.wait(), name="wait for the end of the term")
+        # Here, and not when the lease is got: the term before may end later than that.
+        self._metrics.leader.set(1)
         try:
             await self._term.run({resigned, stopping})
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import aiohttp
 import pytest
@@ -96,3 +97,30 @@ async def test_who_does_not_lead_any_more_shows_nothing_of_the_systems(
     await operator.serve()
     assert 'system="demo"' in seen[0]
     assert 'system="demo"' not in metrics.render().decode()
+
+
+async def test_who_leads_again_before_its_old_term_has_ended_says_that_it_leads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metrics = Metrics()
+    settings = Settings(
+        component_version="1.0.0", http_host="127.0.0.1", http_port=0, explain_port=0, leader_election=False
+    )
+    operator = Application(settings, fake_api.FakeApi(), metrics=metrics)  # type: ignore[arg-type]
+    seen: list[str] = []
+
+    class ShortTerm:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        async def run(self, _: object) -> None:
+            seen.extend(re.findall(r"^allusesystem_leader .*", metrics.render().decode(), re.MULTILINE))
+            if len(seen) == 1:
+                operator._leadership_changed(False)
+                operator._leadership_changed(True)
+            else:
+                operator.stop()
+
+    monkeypatch.setattr(application, "Term", ShortTerm)
+    await operator.serve()
+    assert seen == ["allusesystem_leader 1.0"] * 2
+    assert "\nallusesystem_leader 0.0\n" in metrics.render().decode()
