@@ -56,6 +56,12 @@ _TERM: Final = re.compile(
     r"| then| please| in plain words| in simple words)*"
 )
 
+#: Asks for a meaning and nothing else, whatever the term would be taken for.
+_MEANING: Final = re.compile(
+    r"^(?:please |hey |so |and )*(?:define|explain|meaning of|what do you mean by|what is meant by)\b"
+    r"|\bmeans?\b"
+)
+
 _PROMISE: Final = re.compile(
     r"\bguarante\w*|\bpromis(?:e|es|ed)\b|\brisk[- ]?free\b|\bsure thing\b|\bno[- ]lose\b"
     r"|\b(?:how much|what) (?:money |profit |return |income )?(?:will|would|can|could|shall) "
@@ -77,6 +83,36 @@ _ORDERS: Final = re.compile(
     r"|^(?:please |ok |now |just )*(?:buy|sell|short)(?: me| us)? \d+ (?:[\w$-]+ ){0,2}"
     r"(?:puts?|calls?|options?|contracts?)\b"
 )
+_THEIRS: Final = r"(?:your|the|these|those|this|that|its|my|all)"
+_FIGURES: Final = r"(?:prices?|data|quotes?|figures|numbers|quotations|dataset|data set|market data)"
+_SOURCES: Final = re.compile(
+    rf"\bhow (?:old|recent|fresh|current|stale|up[- ]to[- ]date|accurate|reliable|real) (?:is|are) {_THEIRS} "
+    rf"(?:\w+ )?{_FIGURES}\b"
+    rf"|\bwhere (?:do|does|did|are|is) (?:{_THEIRS} (?:\w+ )?{_FIGURES} (?:come )?from|you (?:get|take|have) "
+    rf"{_THEIRS} (?:\w+ )?{_FIGURES})\b"
+    rf"|\b(?:what|which|whose) (?:market )?{_FIGURES} (?:do|are|is|have) (?:you|this|these)\b"
+    rf"|\b(?:data|price) sources?\b|\bsources? of {_THEIRS} (?:\w+ )?{_FIGURES}\b"
+    rf"|\b(?:is|are|do you (?:use|have)) (?:{_THEIRS} )?(?:\w+ )?{_FIGURES} (?:for \w+ )?(?:real|live|current"
+    rf"|synthetic|fake|made up|delayed|up to date|real[- ]time|old)\b"
+    rf"|\b(?:is|are|do you (?:use|have)) (?:{_THEIRS} )?(?:real[- ]time|live|real|current|synthetic|fake"
+    rf"|delayed|made up) {_FIGURES}\b"
+    rf"|\b(?:as of )?(?:what|which) (?:date|day) (?:is|are) {_THEIRS} (?:\w+ )?{_FIGURES}\b"
+)
+_ONE_TRADE: Final = (
+    r"(?:(?:one|a|any|each|every|per|single|the same|my) )*"
+    r"(?:position|trade|symbol|stock|ticker|share|name)s?\b"
+)
+_LIMIT: Final = re.compile(
+    r"(?:\b(?:max|maximum|at most|up to)\b|(?:\b(?:no|not|never|nothing|dont)|n't)(?: \w+){0,4} (?:more|over"
+    r"|above|bigger|larger)(?: than)?\b|\b(?:limit|cap|restrict)\b)"
+    rf"(?: [\w$.,%]+){{0,6}} (?:per|in|into|on|for|each|a|to|at)(?: \w+){{0,2}} {_ONE_TRADE}"
+    rf"|\b(?:limit|cap|restrict)(?: \w+){{0,2}} {_ONE_TRADE}(?: \w+)? (?:to|at|of) [$\d]"
+    rf"|\b(?:max(?:imum)?|my) (?:{_ONE_TRADE}|position size) (?:size |limit )?(?:is|of|to|at|should be)? ?"
+    r"[$\d]"
+    r"|\b(?:half|double|twice|quarter|third) (?:of )?(?:the|that|this|its) (?:position )?sizes?\b"
+    r"|\bmake (?:it|them|that|the positions?|the trades?) (?:smaller|bigger|larger)\b"
+)
+_LIMIT_ASKED: Final = re.compile(r"^(?:what|how|which|why|is|are|do|does|who|where|when)\b")
 _MOVE: Final = re.compile(
     r"(?:please |can you |could you |can i |could i |may i |how do i |how can i "
     r"|i want to |i'd like to |i would like to |i need to |let me |i will "
@@ -116,6 +152,8 @@ def aside(message: str, intent: Intent, has_amount: bool, has_accounts: bool) ->
         return ResponseType.YOUR_DATA
     if _PROMISE.search(words):
         return ResponseType.NO_PROMISE
+    if _SOURCES.search(words):
+        return ResponseType.DATA_SOURCES
     if _ORDERS.search(words):
         return ResponseType.NO_ORDERS
     if has_accounts and _MOVE.fullmatch(words):
@@ -124,11 +162,18 @@ def aside(message: str, intent: Intent, has_amount: bool, has_accounts: bool) ->
             return ResponseType.NOT_BOOKED_HERE
     if _WHO.fullmatch(words):
         return ResponseType.HELP
-    if intent in (Intent.EXPLAIN_PROTOCOL, Intent.UNKNOWN, Intent.HELP) and term_of(message):
+    vague = intent in (Intent.EXPLAIN_PROTOCOL, Intent.UNKNOWN, Intent.HELP)
+    if (vague or _MEANING.search(words)) and term_of(message):
         return ResponseType.TERM
     if intent is Intent.UNKNOWN and _is_courtesy(words):
         return ResponseType.COURTESY
     return None
+
+
+def limits_positions(message: str) -> bool:
+    """Whether the message says how much one position may take, or that it should take less or more."""
+    words = _words(message)
+    return _LIMIT.search(words) is not None and _LIMIT_ASKED.match(words) is None
 
 
 def _is_courtesy(words: str) -> bool:

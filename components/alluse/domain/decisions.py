@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from alluse.domain.asides import aside
+from alluse.domain.asides import aside, limits_positions
+from alluse.domain.caution import opens_accounts, refused_symbols
 from alluse.schemas.agent import Action, ResponseType
 from alluse.schemas.common import AccountType, Condition
 from alluse.schemas.entities import EntityType, ExtractAnswer
@@ -59,6 +60,14 @@ def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -
     beside = aside(perception.message, perception.intent, has_amount, known.has_accounts)
     if beside is not None:
         return Decision(_BESIDE[beside], beside, "what was said beside the matter has an answer of its own")
+    if limits_positions(perception.message):
+        amounts = perception.entities.amounts
+        return Decision(
+            Action.RESPOND,
+            ResponseType.POSITION_LIMIT,
+            "the user limits what one position may take",
+            {"limit": round(amounts[0], 2)} if len(amounts) == 1 and 0 < amounts[0] <= 1e10 else {},
+        )
     if not perception.understood and perception.intent is Intent.UNKNOWN:
         return Decision(
             Action.CLARIFY,
@@ -95,6 +104,7 @@ _BESIDE: Final = {
     ResponseType.NO_ORDERS: Action.EXPLAIN,
     ResponseType.NOT_BOOKED_HERE: Action.RESPOND,
     ResponseType.YOUR_DATA: Action.HELP,
+    ResponseType.DATA_SOURCES: Action.EXPLAIN,
     ResponseType.HELP: Action.HELP,
 }
 
@@ -103,6 +113,7 @@ _NEEDS_READING: Final = frozenset(
     {
         ResponseType.ASK_AMOUNT,
         ResponseType.OPEN_ACCOUNTS,
+        ResponseType.CONFIRM_AMOUNT,
         ResponseType.TRADES,
         ResponseType.ACCOUNT_SETUP_REQUIRED,
         ResponseType.DELTA,
@@ -116,6 +127,8 @@ _NEEDS_READING: Final = frozenset(
 
 #: Answers that write something down are given only from this confidence on; below, the agent asks back.
 SURE: Final = 0.7
+#: Below this an amount may have been named for another reason than to open accounts.
+_LIKELY: Final = 0.6
 _NEEDS_SURE: Final = frozenset({ResponseType.FORK, ResponseType.REINVEST, ResponseType.WEEK_STATED})
 
 #: Answers that name a new trade, its size or its delta.
@@ -144,6 +157,14 @@ def _setup(perception: Perception, protocol: Protocol) -> Decision:
             ResponseType.AMOUNT_TOO_SMALL,
             f"the rules open accounts from {MIN_INVESTMENT:,.2f} USD",
             {**appetite, "amount": amount},
+        )
+    if perception.confidence < _LIKELY or not opens_accounts(perception.message, entities):
+        named = list(dict.fromkeys(round(each, 2) for each in entities.amounts or [amount]))
+        return Decision(
+            Action.CLARIFY,
+            ResponseType.CONFIRM_AMOUNT,
+            "an amount is named, but not beyond doubt that accounts are wanted with it",
+            {**appetite, "amounts": named[:4]},
         )
     return Decision(
         Action.SETUP,
@@ -219,6 +240,16 @@ def _assess(perception: Perception, protocol: Protocol) -> Decision:
 
 def _drawdown(perception: Perception, protocol: Protocol) -> Decision:
     """The percentage of the message counts as fall from the peak; without one the ledger's own is used."""
+    came = _from_to(perception)
+    if came is not None and came[0] > came[1] > 0:
+        return Decision(
+            Action.PROTECT,
+            ResponseType.DRAWDOWN,
+            "two values were named; the fall counts from the first to the second",
+            {"drawdown": round(1 - came[1] / came[0], 4), "peak": came[0], "now": came[1]},
+        )
+    if came is not None:
+        return _performance(perception, protocol)
     falls = [abs(each) for each in perception.entities.percentages if 0 < abs(each) < 1]
     if falls:
         return Decision(
@@ -253,6 +284,26 @@ def _lost(perception: Perception) -> float | None:
         return None
     before = perception.message[: amounts[0].start].casefold()
     return float(amounts[0].value) if _LOST.search(before) else None
+
+
+_CAME: Final = re.compile(
+    r"(?P<from>\bfrom )?AMOUNT(?: \w+){0,3} (?:to|became|becomes|turned into|is now|are now|now)"
+    r"(?: (?:only|just|about|around|some))* AMOUNT"
+)
+
+
+def _from_to(perception: Perception) -> tuple[float, float] | None:
+    """What was and what is, where the message names both (`from 120k to 102k`, `my 100k became 85k`); USD."""
+    amounts = [each for each in perception.entities.entities if each.type is EntityType.AMOUNT]
+    if len(amounts) != 2:
+        return None
+    first, second = amounts
+    if not isinstance(first.value, int | float) or not isinstance(second.value, int | float):
+        return None
+    text = perception.message.casefold()
+    between = text[first.end : second.start]
+    found = _CAME.search(f"{text[: first.start]}AMOUNT{between}AMOUNT")
+    return (float(first.value), float(second.value)) if found else None
 
 
 def _adjust(perception: Perception, protocol: Protocol) -> Decision:
@@ -340,8 +391,10 @@ TABLE: Final[Mapping[Intent, Row]] = {
 def trade_parameters(perception: Perception) -> dict[str, Any]:
     """What a message says about a trade, of what a trade is computed from."""
     entities = perception.entities
+    refused = refused_symbols(perception.message, entities)
     found: dict[str, Any] = {
-        "symbols": entities.stock_symbols[:3],
+        "symbols": [each for each in entities.stock_symbols if each not in refused][:3],
+        "without": refused,
         "account_types": entities.account_types,
         "option_type": entities.option_type,
         "dte": _days_to_expiry(entities),

@@ -1,6 +1,6 @@
 """Which trades are looked at, on which day they would be entered, and which one of an account is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -83,11 +83,22 @@ def slots_of(parameters: Mapping[str, Any], context: ContextAnswer, protocol: Pr
     account where one is named); or, without any capital, the three tiers."""
     kinds = [AccountType(each) for each in parameters.get("account_types", ())]
     symbols = tuple(parameters.get("symbols", ()))
-    amount = parameters.get("amount")
+    refused = parameters.get("without", ())
 
     def chosen(kind: AccountType) -> tuple[str, ...]:
-        return symbols or protocol.account(kind).symbols
+        return symbols or tuple(each for each in protocol.account(kind).symbols if each not in refused)
 
+    return [each for each in _all_slots(parameters, context, protocol, kinds, chosen) if each.symbols]
+
+
+def _all_slots(
+    parameters: Mapping[str, Any],
+    context: ContextAnswer,
+    protocol: Protocol,
+    kinds: Sequence[AccountType],
+    chosen: Callable[[AccountType], tuple[str, ...]],
+) -> list[Slot]:
+    amount = parameters.get("amount")
     if amount is not None:
         if len(kinds) == 1:
             return [Slot(kinds[0], chosen(kinds[0]), amount, supposed=True)]

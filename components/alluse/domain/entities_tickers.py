@@ -13,14 +13,14 @@ from typing import Final
 from alluse.domain.entities_text import word_list
 
 _THING: Final = r"(?:puts?|calls?|options?|contracts?|shares?|stocks?|spreads?|strikes?|leaps|positions?)"
-_NAME: Final = r"(?P<name>[A-Z]{2,5})(?![\w@$&/-])"
+_NAME: Final = r"(?P<name>[A-Z]{2,5}(?:\.[A-Z](?!\w))?)(?![\w@$&/-])"
 #: Case counts for the name alone.
 _BESIDE: Final = (
     re.compile(rf"(?i:\b{_THING} (?:on|in|for|of|with) (?:the |some |any |my )?){_NAME}"),
     re.compile(rf"(?<![\w$@&/-]){_NAME}(?='s\b)?(?=(?:'s)? (?i:{_THING})\b)"),
     re.compile(
-        r"(?i:\b(?:buy|sell|short|trade|own|hold|bought|sold|hedge|wheel|like)(?: (?:some|my|the|any|more"
-        rf"|\d+))? ){_NAME}"
+        r"(?i:\b(?:buy|sell|short|trade|own|hold|bought|sold|hedge|wheel|like|write)(?: on)?"
+        rf"(?: (?:some|my|the|any|more|\d+))? ){_NAME}"
     ),
     re.compile(rf"(?<![\w@&/-])[A-Z]{{2,5}}(?=(?:,|,? and|,? or| &) {_NAME})"),
     re.compile(

@@ -183,6 +183,12 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             r"drawdown protection|(?:a|my|this|the) (?:percentx )?drawdown (?:of|is|what|help|"
             r"now)|percentx (?:drawdown|loss)",
         ),
+        (
+            Intent.DRAWDOWN_HELP,
+            r"(?:from )?amountx (?:\w+ )?(?:down to|became|turned into|fell to|dropped to|shrank to|is now"
+            r"|are now)(?: (?:only|just|about|around|some))* amountx",
+        ),
+        (Intent.DRAWDOWN_HELP, rf"{_FELL} from amountx to amountx"),
         # Positions in hand
         (
             Intent.ADJUST_POSITIONS,
@@ -222,6 +228,11 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             r"account (?:set ?up|opening|creation)|(?:want|like|ready|love|wish) to (?:invest|"
             r"deposit|start with|put in|fund) (?:\w+ ){0,2}amountx|(?:accounts?|portfolio) (?:set "
             r"?up|created|opened) (?:for me|please)",
+        ),
+        (
+            Intent.SETUP_ACCOUNTS,
+            r"(?:what|how)(?: \w+)? (?:is|are|much|little)? ?(?:the |do i |must i |should i )*(?:minimum"
+            r"|least|need at least|smallest amount)(?: \w+){0,4} (?:start|begin|open|get in|invest)",
         ),
         (
             Intent.EXPLAIN_ACCOUNTS,

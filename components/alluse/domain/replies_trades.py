@@ -184,9 +184,8 @@ def market_text(analyses: Sequence[MarketAnalysis], missing: Mapping[str, str]) 
         return fit([no_data(missing), SIMULATION])
     conditions = [each.market_condition for each in analyses if each.market_condition]
     counted = listed(f"{conditions.count(kind)} {kind.value}" for kind in Condition)
-    synthetic = sorted({each.symbol for each in analyses if each.data.synthetic})
     notes = [
-        f"Prices of {listed(synthetic)} are synthetic." if synthetic else "",
+        _drawn(analyses).strip(),
         "* implied volatility assumed from the forecast, not quoted."
         if any(_assumed(each) for each in analyses)
         else "",
@@ -217,13 +216,29 @@ def week_from_data(analyses: Sequence[MarketAnalysis], missing: Mapping[str, str
     )
     return fit(
         [
-            f"The data say {most.value}: {found} (last day "
-            f"{day(max(e.as_of for e in analyses if e.as_of))}).",
+            f"The data say {most.value}: {found}. {_last_days(analyses)}{_drawn(analyses)}",
             "Each trade uses the class of its own symbol. If you see the week otherwise, tell me: it is "
             "green, red or chop.",
             SIMULATION,
         ]
     )
+
+
+def _last_days(analyses: Sequence[MarketAnalysis]) -> str:
+    """The day of the data; of each group of symbols where they differ."""
+    days = sorted({each.as_of for each in analyses if each.as_of}, reverse=True)
+    if len(days) == 1:
+        return f"The last day is {day(days[0])}."
+    groups = (
+        f"{day(each)} for {listed(other.symbol for other in analyses if other.as_of == each)}"
+        for each in days
+    )
+    return f"The last day is {listed(groups)}."
+
+
+def _drawn(analyses: Sequence[MarketAnalysis]) -> str:
+    synthetic = sorted({each.symbol for each in analyses if each.data.synthetic})
+    return f" Prices of {listed(synthetic)} are synthetic." if synthetic else ""
 
 
 def adjustments_text(
@@ -250,6 +265,8 @@ def adjustments_text(
         f"{atr.consider:g} watch, {atr.consider:g} to {atr.act:g} consider, above {atr.act:g} act. Puts: "
         "roll out, then down, else close. Calls: roll out, lower the delta.",
         ranges[:4],
-        " ".join(each for each in (closed, _gaps(missing), unknown, SIMULATION) if each),
+        " ".join(
+            each for each in (closed, _gaps(missing), _drawn(analyses).strip(), unknown, SIMULATION) if each
+        ),
         more="symbol",
     )

@@ -52,6 +52,7 @@ class ResponseType(StrEnum):
     ACCOUNTS = "accounts"
     FORKING = "forking"
     ASK_AMOUNT = "ask_amount"
+    CONFIRM_AMOUNT = "confirm_amount"
     AMOUNT_TOO_SMALL = "amount_too_small"
     OPEN_ACCOUNTS = "open_accounts"
     ACCOUNTS_EXIST = "accounts_exist"
@@ -87,6 +88,8 @@ class ResponseType(StrEnum):
     NO_ORDERS = "no_orders"
     NOT_BOOKED_HERE = "not_booked_here"
     YOUR_DATA = "your_data"
+    DATA_SOURCES = "data_sources"
+    POSITION_LIMIT = "position_limit"
 
 
 class ChatRequest(Request):

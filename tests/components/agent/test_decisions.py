@@ -105,8 +105,10 @@ BESIDE = [
         "is this real money",
         "withdraw 500 from Gen-Acc",
         "delete my data",
+        "how old are your prices",
+        "max 5000 per position",
     )
-]
+] + [Perception(Intent.SETUP_ACCOUNTS, 0.9, SAID[2], context([]), message="not with 50k")]
 CAPITAL = {ResponseType.TRADES, ResponseType.SIZES}
 NEEDS_ACCOUNTS = {
     ResponseType.ACCOUNTS_EXIST,

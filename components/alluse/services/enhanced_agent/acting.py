@@ -27,6 +27,7 @@ ACTS: Final[Mapping[Kind, Act]] = {
     Kind.ACCOUNTS: _text(lambda turn: replies.accounts_text(turn.protocol)),
     Kind.FORKING: _text(lambda turn: replies.forking_text(turn.protocol)),
     Kind.ASK_AMOUNT: booking.ask_amount,
+    Kind.CONFIRM_AMOUNT: booking.confirm_amount,
     Kind.AMOUNT_TOO_SMALL: booking.amount_too_small,
     Kind.OPEN_ACCOUNTS: booking.open_accounts,
     Kind.ACCOUNTS_EXIST: booking.accounts_exist,
@@ -63,6 +64,8 @@ ACTS: Final[Mapping[Kind, Act]] = {
     Kind.NOT_BOOKED_HERE: _text(
         lambda turn: replies_asides.not_booked_here(turn.known.accounts, turn.known.total_balance)
     ),
+    Kind.DATA_SOURCES: trading.sources,
+    Kind.POSITION_LIMIT: booking.position_limit,
     Kind.YOUR_DATA: _text(lambda turn: replies_asides.your_data(turn.request.user_id)),
 }
 
@@ -70,6 +73,7 @@ ACTS: Final[Mapping[Kind, Act]] = {
 _THINGS: Final[Mapping[Kind, str]] = {
     Kind.MARKET: "the market outlook",
     Kind.WEEK_FROM_DATA: "the week's class",
+    Kind.DATA_SOURCES: "the age of the prices",
     Kind.TRADES: "a recommendation",
     Kind.ACCOUNT_SETUP_REQUIRED: "a recommendation",
     Kind.DELTA: "a delta",

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from urllib.parse import quote
 
-from alluse.domain import replies, replies_reports
+from alluse.domain import replies, replies_asides, replies_reports
 from alluse.runtime.peers import PeerError, PeerRefusedError
 from alluse.schemas.common import AccountType, Condition, RiskAppetite
 from alluse.schemas.health import SystemHealth
@@ -72,6 +72,17 @@ async def ask_amount(turn: Turn) -> Said:
 async def amount_too_small(turn: Turn) -> Said:
     preferences, _ = stated(turn)
     return Said(replies.amount_too_small(turn.parameters["amount"]), preferences=preferences)
+
+
+async def confirm_amount(turn: Turn) -> Said:
+    preferences, _ = stated(turn)
+    return Said(replies_asides.confirm_amount(turn.parameters["amounts"]), preferences=preferences)
+
+
+async def position_limit(turn: Turn) -> Said:
+    limit = turn.parameters.get("limit")
+    noted = PreferencesPatch(max_position_size=limit) if limit is not None else None
+    return Said(replies_asides.position_limit(limit), preferences=noted)
 
 
 async def week(turn: Turn) -> Said:

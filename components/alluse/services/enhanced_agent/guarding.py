@@ -157,6 +157,11 @@ async def drawdown(turn: Turn) -> Said:
     ]
     lost, held = turn.parameters.get("lost"), turn.parameters.get("total")
     notes = [] if lost is None or held is None else [replies_reports.loss_note(lost, held)]
+    peak, now = turn.parameters.get("peak"), turn.parameters.get("now")
+    if fall is not None and peak is not None and now is not None:
+        notes.append(
+            f"From {replies.usd(peak)} to {replies.usd(now)} is a fall of {replies.percent(float(fall))}."
+        )
     text = replies_reports.drawdown_text(lines, fall is not None, notes)
     levels = [answer.protection_level.value for answer in found]
     return Said(text, {"protection": [each.model_dump(mode="json") for each in found]}, {"levels": levels})

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from alluse.domain import replies, replies_trades
+from alluse.domain import replies, replies_asides, replies_trades
+from alluse.domain.decisions import protocol_symbols
 from alluse.domain.decisions_trades import (
     Guard,
     Idea,
@@ -22,7 +23,7 @@ from alluse.runtime.peers import PeerRefusedError
 from alluse.schemas.agent import ResponseType
 from alluse.schemas.common import Condition, OptionType, RiskAppetite
 from alluse.schemas.delta import SelectAnswer, SelectBatchAnswer, SelectBatchRequest
-from alluse.schemas.market import AnalyzeRequest, MarketAnalysis, Quality
+from alluse.schemas.market import AnalyzeRequest, MarketAnalysis, Quality, SymbolsAnswer
 from alluse.schemas.sizing import SizeBatchAnswer, SizeBatchRequest
 from alluse.schemas.users import Expertise
 from alluse.services.enhanced_agent.guarding import guard_of
@@ -64,6 +65,16 @@ async def market(turn: Turn) -> Said:
     return Said(replies_trades.market_text(found, missing), data)
 
 
+async def sources(turn: Turn) -> Said:
+    """Where the prices of the symbols in question come from, and how old they are."""
+    asked = turn.perception.entities.stock_symbols or ["SP500", *protocol_symbols(turn.protocol)]
+    found = await turn.context.peers.get("market-analyzer", "/v1/symbols", SymbolsAnswer)
+    entries = [each for each in found.symbols if each.symbol in asked]
+    missing = {symbol: "no data" for symbol in asked if symbol not in {each.symbol for each in entries}}
+    text = replies_asides.data_sources(entries) if entries else replies_trades.no_data(missing)
+    return Said(text, {"symbols": [each.model_dump(mode="json") for each in entries], "missing": missing})
+
+
 async def delta(turn: Turn) -> Said:
     """The delta that the rules select, for the first symbol of each account."""
     slots = [
@@ -72,7 +83,8 @@ async def delta(turn: Turn) -> Said:
     ]
     analyses, missing = await analyse(turn, symbols_of(slots))
     ideas = await _select(turn, _questions(turn, slots, analyses))
-    text = replies_trades.delta_text(ideas, turn.protocol, missing, _named_delta(turn))
+    notes = [*_refused(turn), *_named_delta(turn)]
+    text = replies_trades.delta_text(ideas, turn.protocol, missing, notes)
     return Said(text, _data(ideas, [], missing), {"trades": [_brief(idea) for idea in ideas]})
 
 
@@ -123,7 +135,13 @@ def _notes(turn: Turn) -> list[str]:
     notes = []
     if not turn.parameters.get("risk_level") and turn.known.risk_appetite is None:
         notes.append("Moderate risk is used; you stated none.")
-    return [*notes, *_named_delta(turn)]
+    return [*notes, *_refused(turn), *_named_delta(turn)]
+
+
+def _refused(turn: Turn) -> list[str]:
+    """What the user did not want is said to be left out, so that a misreading is seen."""
+    refused = turn.parameters.get("without")
+    return [f"Without {replies.listed(refused)}, as you said; this holds for this answer."] if refused else []
 
 
 def _named_delta(turn: Turn) -> list[str]:
