@@ -50,8 +50,6 @@ class Key(NamedTuple):
 KEYS: Final[dict[str, Key]] = {
     key.name: key
     for key in (
-        Key("app.name", "alluse", None, None, ("config-manager", "production-logger")),
-        Key("app.version", "1.0.0", None, None, ("config-manager", "production-logger")),
         Key("system.name", "ALL-USE Agent System", None, None, _ALL),
         Key("system.version", "1.0.0", "1.0.0-dev", "1.0.0", _ALL),
         Key("system.environment", "development", "development", "production", _ALL),
@@ -86,7 +84,7 @@ KEYS: Final[dict[str, Key]] = {
         Key("health.memory_threshold", 90.0, None, None, _ALL),
         Key("health.disk_threshold", 90.0, None, None, _ALL),
         Key("components.agent_core.response_timeout", 100.0, 200.0, 100.0, (*_JUDGES, *_AGENT)),
-        Key("components.agent_core.memory_limit_mb", 128, 64, 128, _AGENT),
+        Key("components.agent_core.memory_limit_mb", 128, 64, 128, ("performance-optimizer",)),
         Key("components.trading_engine.analysis_timeout", 50.0, 100.0, 50.0, (*_JUDGES, *_TRADING)),
         Key("components.trading_engine.cache_enabled", True, None, None, ("market-analyzer",)),
         # The soft budget of one calculation in milliseconds: as an interval it would burn a core.
@@ -102,16 +100,13 @@ KEYS: Final[dict[str, Key]] = {
         Key("components.risk_management.alert_threshold", 0.9, 0.8, 0.9, ("portfolio-risk-monitor",)),
         Key("components.optimization.auto_optimize", False, False, True, ("performance-optimizer",)),
         Key("components.optimization.optimization_interval", 300, 600, 300, ("performance-optimizer",)),
-        Key("security.input_validation", True, None, None, _ALL),
         Key("security.error_sanitization", True, False, True, _ALL),
         Key("security.log_sanitization", True, False, True, _ALL),
         Key("deployment.health_check_path", "/health", None, None, _ALL),
         Key("deployment.metrics_path", "/metrics", None, None, _ALL),
         Key("deployment.graceful_shutdown_timeout", 30.0, None, None, _ALL),
         Key("deployment.startup_timeout", 60.0, None, None, _ALL),
-        Key("development.hot_reload", False, True, False, _ALL),
         Key("development.test_mode", False, True, False, _ALL),
-        Key("development.mock_external_services", False, True, False, _ALL),
         # How long one that guards the capital may be away before nothing new is recommended.
         Key("interlocks.trading_gate.within_seconds", 5.0, None, None, ("enhanced-agent",)),
         Key(
@@ -121,7 +116,6 @@ KEYS: Final[dict[str, Key]] = {
             None,
             ("enhanced-agent",),
         ),
-        Key("market_data.dataset", "bundled", None, None, ("market-analyzer",)),
         Key("market_data.as_of", "last", None, None, ("market-analyzer",)),
     )
 }

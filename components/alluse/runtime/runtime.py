@@ -231,7 +231,7 @@ class Runtime:
     def _configured(self) -> None:
         config = self.config
         self.logs.configure(
-            level=config.text("logging.level"),
+            level="DEBUG" if config.flag("system.debug") else config.text("logging.level"),
             format_=config.text("logging.format"),
             console=config.flag("logging.console.enabled"),
             sanitize=config.flag("security.log_sanitization"),

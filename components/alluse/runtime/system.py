@@ -29,7 +29,8 @@ OPENING_S: Final = 0.5
 
 
 class Info(Answer):
-    """Answer of GET /info."""
+    """Answer of GET /info. `system` is the resource that this component belongs to, `system_name` and
+    `system_version` are what its configuration calls the whole."""
 
     name: str
     group: str
@@ -37,6 +38,8 @@ class Info(Answer):
     purpose: str
     version: str
     system: str
+    system_name: str
+    system_version: str
     environment: str
     built: bool
     hard_deps: list[str]
@@ -166,6 +169,8 @@ class SystemEndpoints:
             purpose=facts.purpose,
             version=identity.version,
             system=identity.system,
+            system_name=call.context.config.text("system.name"),
+            system_version=call.context.config.text("system.version"),
             environment=identity.environment,
             built=self._runtime.service.built,
             hard_deps=list(facts.hard),

@@ -53,11 +53,6 @@ class LogLevel(StrEnum):
     CRITICAL = "CRITICAL"
 
 
-class App(Section):
-    name: Text
-    version: Text
-
-
 class System(Section):
     name: Text
     version: Text
@@ -192,7 +187,6 @@ class Components(Section):
 
 
 class Security(Section):
-    input_validation: bool
     error_sanitization: bool
     log_sanitization: bool
 
@@ -205,9 +199,7 @@ class Deployment(Section):
 
 
 class Development(Section):
-    hot_reload: bool
     test_mode: bool
-    mock_external_services: bool
 
 
 class TradingGateSettings(Section):
@@ -223,7 +215,6 @@ class Interlocks(Section):
 
 
 class MarketDataSettings(Section):
-    dataset: Text
     #: A date, or `last` for the newest day of the data set.
     as_of: Annotated[str, StringConstraints(strip_whitespace=False, pattern=r"^(last|\d{4}-\d{2}-\d{2})$")]
 
@@ -231,7 +222,6 @@ class MarketDataSettings(Section):
 class Settings(Section):
     """Every key and its value."""
 
-    app: App
     system: System
     logging: Logging
     performance: Performance

@@ -1,6 +1,8 @@
 """The configuration as components read it: layers, types, and what is left out."""
 
+import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,8 @@ from alluse.runtime.configuration import (
 from alluse.runtime.packaged import KEYS, packaged, reads
 from alluse.schemas.protocol import Protocol
 from alluse.schemas.settings import Settings, size_in_bytes
+
+COMPONENTS_ROOT = Path(__file__).parents[3] / "components"
 
 names = st.text(st.characters(codec="ascii", categories=("Ll",)), min_size=1, max_size=4)
 leaves = st.one_of(st.integers(), st.booleans(), st.text(max_size=5), st.lists(st.integers(), max_size=2))
@@ -46,6 +50,32 @@ def test_the_upper_layer_wins_and_nothing_is_lost(below: dict[str, object], abov
         if not any(leaf == key or leaf in parents or leaf.startswith(f"{key}.") for leaf in above_leaves):
             assert both[key] == value
     assert json.dumps([below, above]) == before
+
+
+def _read_keys() -> list[re.Pattern[str]]:
+    """Every text in the code that may be a key; what an f-string fills in may be anything."""
+    own = {"packaged.py", "settings.py"}
+    found = []
+    for path in (COMPONENTS_ROOT / "alluse").rglob("*.py"):
+        if path.name in own:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                pieces = [
+                    re.escape(str(each.value)) if isinstance(each, ast.Constant) else r"\w+"
+                    for each in node.values
+                ]
+                if re.match(r"[a-z_]+\\\.", pieces[0]):
+                    found.append(re.compile("".join(pieces)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+                found.append(re.compile(re.escape(node.value)))
+    return found
+
+
+def test_every_packaged_key_is_read_by_somebody() -> None:
+    """A key that nobody reads would promise what does not happen."""
+    read = _read_keys()
+    assert [key for key in KEYS if not any(each.fullmatch(key) for each in read)] == []
 
 
 @pytest.mark.parametrize("environment", ["development", "test", "production", "staging"])

@@ -230,3 +230,15 @@ async def test_a_temporary_level_reaches_the_component(tmp_path: Path) -> None:
         receiver.answer = b'{"level": "NONSENSE", "ttl_s": "x"}'
         it.runtime.log.info("go on")
         await until(lambda: "go on" in [r["message"] for r in receiver.records], "nonsense is ignored")
+
+
+async def test_debug_lets_everything_be_logged(tmp_path: Path) -> None:
+    service: Service[None] = Service(name="position-sizer")
+    loud = {"system.debug": True, "logging.level": "ERROR", "system.name": "Ours", "system.version": "9"}
+    async with component(service, tmp_path, config=loud, environment="development") as it:
+        assert it.runtime.logs.level == 10
+        info = (await it.get("/info")).json
+        assert (info["system_name"], info["system_version"]) == ("Ours", "9")
+    quiet = {"system.debug": False, "logging.level": "ERROR"}
+    async with component(service, tmp_path, config=quiet, environment="development") as it:
+        assert it.runtime.logs.level == 40

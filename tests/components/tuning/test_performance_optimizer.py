@@ -162,6 +162,16 @@ async def test_a_change_that_cannot_be_undone_now_is_tried_again(tmp_path: Path)
             assert bounds(target)[0] == 100
 
 
+async def test_the_agents_core_is_judged_by_its_configured_memory(tmp_path: Path) -> None:
+    set_ = {"components.agent_core.memory_limit_mb": 100}
+    async with component(SERVICE, tmp_path, config=set_, ready=False) as tuner:
+        limit = measuring.memory_limit_mb
+        assert limit(tuner.runtime.context, "memory-manager", None) == pytest.approx(104.8576)
+        assert limit(tuner.runtime.context, "memory-manager", 64e6) == 64
+        assert limit(tuner.runtime.context, "market-analyzer", None) is None
+        assert limit(tuner.runtime.context, "market-analyzer", 200e6) == 200
+
+
 async def test_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     async with pair(tmp_path) as (target, tuner):
         await thrash(target)

@@ -31,6 +31,8 @@ RSS: Final = "process_resident_memory_bytes"
 KEY_LOGGING: Final = "logging.level"
 #: A level is set for a day at most; production-logger forgets it then.
 LEVEL_TTL_S: Final = 86_400.0
+AGENT_CORE: Final = "agent-core"
+KEY_AGENT_MEMORY: Final = "components.agent_core.memory_limit_mb"
 KEY_GC: Final = "performance.memory.gc_threshold"
 #: Budget of optimising a portfolio; it is not configured.
 PORTFOLIO_BUDGET_MS: Final = 1000.0
@@ -126,7 +128,7 @@ async def readings(context: Context[Any], eyes: Eyes, seen: Mapping[str, Snapsho
             component=name,
             figures=figures[name],
             budget_ms=budgets.get(name, float("inf")),
-            memory_limit_mb=window.limit / 1e6 if window.limit else None,
+            memory_limit_mb=memory_limit_mb(context, name, window.limit),
             gc_threshold=context.config.number(KEY_GC),
             snapshots_mb=eyes.memory_mb.get(name, ()),
             verbose=verbose.get(name, False),
@@ -134,6 +136,15 @@ async def readings(context: Context[Any], eyes: Eyes, seen: Mapping[str, Snapsho
         )
         for name, window in windows.items()
     ]
+
+
+def memory_limit_mb(context: Context[Any], component: str, container: float | None) -> float | None:
+    """The limit that memory is judged by: the container's, and for the agent's core the configured one where
+    it is lower; None without either."""
+    limits = [container / 1e6] if container else []
+    if COMPONENTS[component].group == AGENT_CORE:
+        limits.append(context.config.number(KEY_AGENT_MEMORY) * (1 << 20) / 1e6)
+    return min(limits, default=None)
 
 
 def budgets_ms(context: Context[Any]) -> dict[str, float]:
