@@ -161,13 +161,14 @@ class _Child:
         elif report.failed and report.when == "setup":
             self.broken.append(f"{report.nodeid}: {report.longreprtext[-300:]}")
 
-    def end(self, status: int) -> None:
-        """Say what was found, and leave without what the parent would do at its own end."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Say what was found, and leave: what a test that failed has left open is no error of its own."""
         remark = ""
         if self.broken:
             remark = f"cannot be run: {self.broken[0]}"
-        elif status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            remark = f"pytest ended with {int(status)}"
+        elif exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            remark = f"pytest ended with {int(exitstatus)}"
         elif not self.finder.loader.done:
             remark = f"the test does not import {self.bug.name}"
         caught = not remark and bool(self.failed)
@@ -209,7 +210,6 @@ class _Parent:
         self._jobs = jobs
         self._tell = tell
         self._timeout = timeout
-        self.child: _Child | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> bool:
@@ -235,8 +235,7 @@ class _Parent:
                 sys.stdout.flush()
                 pid = os.fork()
                 if pid == 0:
-                    self.child = _Child(bug, write)
-                    self.child.begin(session)
+                    _Child(bug, write).begin(session)
                     return
                 os.close(write)
                 running.append(_Running(bug, pid, read, time.monotonic(), self._timeout))
@@ -265,6 +264,4 @@ def plant(
     os.environ |= {"HYPOTHESIS_PROFILE": "check", "PLANTED_BUG": "1"}
     parent = _Parent(bugs, jobs, tell, timeout)
     quiet = ["-x", "-s", "-qq", "--no-header", "--no-summary", "-p", "no:cacheprovider"]
-    status = pytest.main([*quiet, "tests"], plugins=[parent])
-    if parent.child is not None:
-        parent.child.end(int(status))
+    pytest.main([*quiet, "tests"], plugins=[parent])
