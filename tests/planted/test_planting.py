@@ -37,10 +37,6 @@ class Row:
 #: Each with whether it is a catch, and with what is said of it.
 ROWS = {
     Row("a bug", "    return True"): (True, ""),
-    Row(
-        "a bug that leaves a socket open",
-        "    left = [__import__('socket').socket()]\n    left.append(left)\n    return True",
-    ): (True, ""),
     Row("no bug", f"{OLD}  # and no bug"): (False, ""),
     Row("another place", "", old="    return nonsense"): (
         False,
