@@ -8,6 +8,7 @@ beside those that mostly compute; see `lanes`.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import signal
 import sys
 import time
@@ -36,7 +37,7 @@ COMPUTES = 19
 #: Stages with real parts of their own leave most of it to the cluster, for which a run waits longest.
 ANSWERS = 5
 
-CHECK = (
+_CHECKS = (
     Stage("format", ("-m", "ruff", "format", "--check", "--quiet", "."), lane="compute", nice=COMPUTES),
     Stage("lint", ("-m", "ruff", "check", "--quiet", "."), lane="compute", nice=COMPUTES),
     Stage("types", ("-m", "mypy"), lane="compute", environment=KNOWN_TYPES, nice=COMPUTES),
@@ -53,8 +54,14 @@ CHECK = (
     Stage("components", (*PYTEST, "tests/components", *BUT_RULES), environment=SMALL, nice=ANSWERS),
 )
 
+#: Alone they have the processor to themselves: what only computes is side by side, too.
+CHECK = tuple(
+    dataclasses.replace(stage, lane="beside") if stage.name in ("property", "rules") else stage
+    for stage in _CHECKS
+)
+
 TEST = (
-    *CHECK,
+    *_CHECKS,
     Stage("parts", ("-m", "tools.testenv", "prepare"), lane="cluster"),
     Stage("cluster", ("-m", "tools.testenv", "up"), needs=("parts",), lane="cluster"),
     Stage("e2e", (*PYTEST, *IN_ORDER, "tests/e2e", "--ignore=tests/e2e/alone"), ("cluster",), lane="cluster"),

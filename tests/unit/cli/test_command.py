@@ -23,6 +23,8 @@ here = pathlib.Path({here!r})
 with (here / "log").open("a") as log:
     log.write(json.dumps(sys.argv[1:]) + "\\n")
 words = [word for word in sys.argv[1:] if not word.startswith("-")]
+if "--namespace=secret" in sys.argv:
+    sys.exit('Error from server (Forbidden): allusesystems.alluse.io is forbidden: User "me" may not be listed')
 if words[0] == "get":
     if "--watch" in sys.argv:
         print((here / (words[1].split(".")[0] + ".watch")).read_text(), flush=True)
@@ -163,6 +165,9 @@ def test_retry_writes_the_annotation_and_nothing_else(
         (("status", "a", "--system", "b"), 2, "two systems are named: a and b"),
         (("drill", "store", "--fault", "hang"), 2, "not one of the built-in components"),
         (("plan", "--operator-namespace", "nowhere"), 2, "there is no operator in namespace nowhere"),
+        (("replay", "not-there.json"), 2, "not-there.json: it cannot be read: No such file"),
+        (("status", "-n", "secret"), 2, "may not be listed"),
+        (("status", "--kubectl", "no-such-program"), 2, "Install kubectl, name it with --kubectl"),
     ],
 )
 def test_what_goes_wrong_says_what_to_do(
@@ -200,7 +205,7 @@ def operator(kubectl: Kubectl) -> Iterator[list[str]]:
             pass
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     (kubectl.here / "port").write_text(str(server.server_port))
     yield asked
@@ -235,7 +240,70 @@ def test_the_journal_in_short_and_one_decision_whole(
     assert out.startswith("7  09:00:00Z (")
     assert out.endswith("ago)  cause; RestartPod of store\n")
     assert json.loads(run(kubectl, capsys, "journal", "7")[1])["given"] == {}
-    assert run(kubectl, capsys, "journal", "8")[0] == 2
+    code, _, err = run(kubectl, capsys, "journal", "8")
+    assert code == 2
+    assert "keeps no decision 8. It keeps the latest" in " ".join(err.split())
+
+
+def test_a_decision_is_made_again_from_the_journal_or_from_a_file(
+    kubectl: Kubectl, operator: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kubectl.shows(WELL)
+    kubectl.holds("pods", {"items": [{"metadata": {"name": "op-1"}}]})
+    kubectl.holds("leases", {"items": [{"spec": {"holderIdentity": "op-1_abcd"}}]})
+    code, _, err = run(kubectl, capsys, "replay", "7")
+    assert (code, operator) == (2, ["/journal/7"])
+    assert "7: it is not a record of a decision" in " ".join(err.split())
+    path = tmp_path / "decision.json"
+    path.write_text(json.dumps(DECISION))
+    asked = len(kubectl.calls)
+    code, out, _ = run(kubectl, capsys, "replay", str(path))
+    assert (code, out) == (0, f"Same: {DECISION['digest']}, decided {DECISION['time']} for shop/demo\n")
+    assert run(kubectl, capsys, "replay", str(path), "--later", "0.5")[1].startswith("{")
+    path.write_text(json.dumps({**DECISION, "digest": "another"}))
+    code, out, _ = run(kubectl, capsys, "replay", str(path))
+    assert (code, out.split(":")[0]) == (1, "Different")
+    path.write_text(json.dumps({name: value for name, value in DECISION.items() if name != "digest"}))
+    assert run(kubectl, capsys, "replay", str(path))[0] == 2
+    assert len(kubectl.calls) == asked, "a file needs no cluster"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("drill web --fault nonsense", "choose from 'crash', 'exit', 'hang', 'wrong-answer'"),
+        ("drill web", "required: --fault"),
+        ("drill web --fault hang --seconds -3", "'-3' is not a whole number of seconds from 1 to 3600"),
+        ("drill web --fault hang --timeout 1e9", "'1e9' is not a whole number of seconds"),
+        ("replay 7 --later -1", "'-1' is not a number of seconds from 0 to"),
+        ("replay 7 --later inf", "'inf' is not a number of seconds"),
+        ("replay 7 --later nan", "'nan' is not a number of seconds"),
+        ("why", "required: COMPONENT"),
+        ("nonsense", "choose from"),
+        ("", "required: COMMAND"),
+    ],
+)
+def test_wrong_use_is_said_in_a_sentence(
+    arguments: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        command.main(arguments.split())
+    assert stopped.value.code == 2
+    assert says in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("name", ["status", "why", "plan", "journal", "replay", "retry", "drill"])
+def test_the_help_of_each_command_teaches_with_an_example_that_is_right(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command.main([name, "--help"])
+    text = capsys.readouterr().out
+    shown = [line.split("  ")[1] for line in text.splitlines() if line.startswith("  kubectl allusesystem ")]
+    assert len(shown) >= 2
+    for line in shown:
+        words = line.partition("|")[0].partition(">")[0].split()[2:]
+        command._parser().parse_args(words)
 
 
 def test_plan_says_when_nobody_leads_or_the_operator_refuses(
