@@ -96,6 +96,9 @@ _SOURCES: Final = re.compile(
     rf"|synthetic|fake|made up|delayed|up to date|real[- ]time|old)\b"
     rf"|\b(?:is|are|do you (?:use|have)) (?:{_THEIRS} )?(?:real[- ]time|live|real|current|synthetic|fake"
     rf"|delayed|made up) {_FIGURES}\b"
+    r"|\bhow (?:is|are|do you) (?:the |your )?(?:compute |calculate |estimate |get )?"
+    r"(?:premiums?|implied volatility|iv|option prices?)(?: (?:computed|calculated"
+    r"|estimated|determined|found|derived))?$"
     rf"|\b(?:as of )?(?:what|which) (?:date|day) (?:is|are) {_THEIRS} (?:\w+ )?{_FIGURES}\b"
 )
 _ONE_TRADE: Final = (
@@ -111,6 +114,10 @@ _LIMIT: Final = re.compile(
     r"[$\d]"
     r"|\b(?:half|double|twice|quarter|third) (?:of )?(?:the|that|this|its) (?:position )?sizes?\b"
     r"|\bmake (?:it|them|that|the positions?|the trades?) (?:smaller|bigger|larger)\b"
+)
+_LIFT: Final = re.compile(
+    r"\b(?:remove|lift|drop|delete|forget|clear|cancel|take away)(?: \w+){0,2} (?:position |trade |size )?"
+    r"limits?\b|\bno (?:position |trade |size )?limits? (?:any ?more|per (?:position|trade))\b"
 )
 _LIMIT_ASKED: Final = re.compile(r"^(?:what|how|which|why|is|are|do|does|who|where|when)\b")
 _MOVE: Final = re.compile(
@@ -173,7 +180,14 @@ def aside(message: str, intent: Intent, has_amount: bool, has_accounts: bool) ->
 def limits_positions(message: str) -> bool:
     """Whether the message says how much one position may take, or that it should take less or more."""
     words = _words(message)
-    return _LIMIT.search(words) is not None and _LIMIT_ASKED.match(words) is None
+    return _LIFT.search(words) is not None or (
+        _LIMIT.search(words) is not None and _LIMIT_ASKED.match(words) is None
+    )
+
+
+def lifts_limit(message: str) -> bool:
+    """Whether the message takes a limit on positions back."""
+    return _LIFT.search(_words(message)) is not None
 
 
 def _is_courtesy(words: str) -> bool:

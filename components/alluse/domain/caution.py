@@ -12,7 +12,7 @@ from alluse.schemas.entities import EntityType, ExtractAnswer
 
 _NT: Final = r"(?:\w+n't|(?:do|wo|ca|is|are|does|did|would|should|could|have|has|was|were)nt)"
 _NOT: Final = rf"(?:not|never|{_NT}|cannot|no longer|without)"
-_DENIED: Final = re.compile(rf"\b{_NOT}\b|\bno\b(?! rush| hurry)")
+_DENIED: Final = re.compile(rf"\b{_NOT}\b|\bno\b(?!,| rush| hurry)")
 _ASKED: Final = re.compile(
     r"^(?:(?:hi|hello|hey|ok|okay|so|and|but|well|please|thanks)\W+)*"
     r"(?:is|are|was|will|would|does|do i|do you|did|should|what(?! about)|how(?! about)|which|why|when|where"
@@ -27,6 +27,12 @@ _REMEMBERED: Final = re.compile(
     r"|\b(?:my|a) (?:brother|sister|friend|wife|husband|father|mother|dad|mom|mum|boss|neighbou?r)\b"
 )
 _MINUS: Final = re.compile(r"(?:^|\s)-\s?\$?$")
+
+
+def is_beyond_doubt(message: str) -> bool:
+    """Whether a message that would have something written down neither denies nor only asks for it."""
+    low = Text.of(message).low.strip()
+    return not any(rule.search(low) for rule in (_DENIED, _ASKED, _SUPPOSED))
 
 
 def opens_accounts(message: str, read: ExtractAnswer) -> bool:

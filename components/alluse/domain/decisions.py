@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from alluse.domain.asides import aside, limits_positions
-from alluse.domain.caution import opens_accounts, refused_symbols
+from alluse.domain.asides import aside, lifts_limit, limits_positions
+from alluse.domain.caution import is_beyond_doubt, opens_accounts, refused_symbols
 from alluse.schemas.agent import Action, ResponseType
 from alluse.schemas.common import AccountType, Condition
 from alluse.schemas.entities import EntityType, ExtractAnswer
@@ -35,6 +35,8 @@ class Perception:
     message: str = ""
     #: Intents that a message which fits none comes nearest to.
     nearest: tuple[Intent, ...] = ()
+    #: The reasons of the last answer are asked for.
+    why: bool = False
     #: The requests of a message that asks for several things; empty where there is one.
     parts: tuple[IntentPart, ...] = ()
 
@@ -61,12 +63,11 @@ def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -
     if beside is not None:
         return Decision(_BESIDE[beside], beside, "what was said beside the matter has an answer of its own")
     if limits_positions(perception.message):
-        amounts = perception.entities.amounts
         return Decision(
             Action.RESPOND,
             ResponseType.POSITION_LIMIT,
             "the user limits what one position may take",
-            {"limit": round(amounts[0], 2)} if len(amounts) == 1 and 0 < amounts[0] <= 1e10 else {},
+            _limit(perception),
         )
     if not perception.understood and perception.intent is Intent.UNKNOWN:
         return Decision(
@@ -75,7 +76,9 @@ def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -
             "what the message asks for cannot be determined now",
         )
     decision = TABLE[perception.intent](perception, protocol)
-    if decision.response_type in _NEEDS_SURE and perception.confidence < SURE:
+    if decision.response_type in _NEEDS_SURE and not (
+        perception.confidence >= SURE and is_beyond_doubt(perception.message) and _one_week(perception)
+    ):
         return Decision(
             Action.CLARIFY,
             ResponseType.SUGGESTIONS,
@@ -95,6 +98,23 @@ def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -
             f"{decision.response_type} needs figures or names from the message, which cannot be read now",
         )
     return decision
+
+
+_BARE: Final = re.compile(r"(?<![\w$.,%-])([0-9]{3,7}(?:\.[0-9]{1,2})?)(?![\w,%]|\.[0-9])(?! ?(?:%|percent))")
+
+
+def _limit(perception: Perception) -> dict[str, Any]:
+    """The one amount of the message in USD, of which a plain number may be one here; `lifted` for none."""
+    if lifts_limit(perception.message):
+        return {"lifted": True}
+    amounts = perception.entities.amounts or [float(each) for each in _BARE.findall(perception.message)]
+    return {"limit": round(amounts[0], 2)} if len(amounts) == 1 and 0 < amounts[0] <= 1e10 else {}
+
+
+def _one_week(perception: Perception) -> bool:
+    """Whether the message names one class at most (`I say red, my friend says green` does not)."""
+    named = {each.value for each in perception.entities.entities if each.type is EntityType.WEEK_TYPE}
+    return len(named) < 2
 
 
 _BESIDE: Final = {
@@ -250,6 +270,10 @@ def _drawdown(perception: Perception, protocol: Protocol) -> Decision:
         )
     if came is not None:
         return _performance(perception, protocol)
+    if _GAINED.search(perception.message.casefold()) and all(
+        each > 0 for each in perception.entities.percentages or (0,)
+    ):
+        return _performance(perception, protocol)
     falls = [abs(each) for each in perception.entities.percentages if 0 < abs(each) < 1]
     if falls:
         return Decision(
@@ -271,6 +295,11 @@ def _drawdown(perception: Perception, protocol: Protocol) -> Decision:
     return Decision(Action.CLARIFY, ResponseType.ASK_DRAWDOWN, "neither a fall nor an account is known")
 
 
+#: A gain in so many words is no fall, whatever the message was taken for.
+_GAINED: Final = re.compile(
+    r"^(?!.*\b(?:down|lost|lose|loss|losing|fell|drop|dropped|drawdown|fallen)\b)"
+    r".*\b(?:made|gained|earned|up|grew|won|profit of)\b(?: \w+){0,2} [0-9]"
+)
 _LOST: Final = re.compile(
     r"\b(?:lost|lose|losing|loss of|a loss is|down|minus|dropped|fell|fallen)"
     r"(?: by| about| around| almost| nearly| over| roughly| already| some)*[ ~-]*$"
@@ -400,6 +429,7 @@ def trade_parameters(perception: Perception) -> dict[str, Any]:
         "dte": _days_to_expiry(entities),
         "risk_level": entities.risk_level,
         "week": entities.week_type,
+        "why": perception.why,
     }
     if entities.amount is not None and 0 < entities.amount <= 1e10:
         found["amount"] = round(entities.amount, 2)

@@ -95,6 +95,11 @@ _COMPANIES: Final = {
     "range resources": "RRC", "s&p 500": "SP500", "s&p500": "SP500", "s&p": "SP500", "sp 500": "SP500",
     "tesla": "TSLA", "unitedhealth": "UNH", "walmart": "WMT", "exxon": "XOM", "exxonmobil": "XOM",
     "exxon mobil": "XOM",
+    # As they are mistyped.
+    "microsft": "MSFT", "mircosoft": "MSFT", "micorsoft": "MSFT", "microsof": "MSFT", "mcrosoft": "MSFT",
+    "telsa": "TSLA", "tessla": "TSLA", "teslas": "TSLA", "nvida": "NVDA", "nvdia": "NVDA", "nvidea": "NVDA",
+    "amazn": "AMZN", "amazom": "AMZN", "amzon": "AMZN", "appel": "AAPL", "gogle": "GOOGL", "googel": "GOOGL",
+    "netflx": "NFLX", "walmrt": "WMT", "facebok": "META",
 }  # fmt: skip
 #: Never symbols, whatever their case.
 STOP_WORDS: Final = frozenset(

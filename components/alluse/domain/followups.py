@@ -19,6 +19,11 @@ _BEGINS: Final = re.compile(
     r"|same\b|what if\b|also\b|now for\b|now\b(?= (?:the|for|with|in)\b))",
     re.IGNORECASE,
 )
+_WHY: Final = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|well)\W+)*(?:why\b|how come\b|(?:what is|what's) the reason\b"
+    r"|explain (?:that|this|it|your \w+)\b|(?:on )?what is (?:that|this|it) based on\b|reasons?\W*$)",
+    re.IGNORECASE,
+)
 _MOST_WORDS: Final = 9
 #: What was asked, by the answer that was given.
 _ASKED: Final[Mapping[str, Intent]] = {
@@ -39,6 +44,9 @@ _VAGUE: Final = frozenset(
         Intent.CLASSIFY_WEEK,
     }
 )
+_TRADES_OR_UNKNOWN: Final = frozenset(
+    {Intent.UNKNOWN, Intent.RECOMMEND_TRADES, Intent.SELECT_DELTA, Intent.SIZE_POSITION}
+)
 #: Below this a message fits its intent badly, whatever it is.
 _BADLY: Final = 0.6
 
@@ -47,9 +55,26 @@ def followed(perception: Perception) -> Perception:
     """The perception of a follow-up, completed by what the turn before was about; others as they are."""
     last = perception.context.last_decision
     intent = _ASKED.get(last.response_type) if last is not None else None
-    if last is None or intent is None or not _is_follow_up(perception, intent):
+    if last is None or intent is None:
+        return perception
+    if _asks_why(perception, intent):
+        completed = _completed(perception.entities, last.parameters)
+        return replace(perception, intent=intent, confidence=1.0, entities=completed, why=True, parts=())
+    if not _is_follow_up(perception, intent):
         return perception
     return replace(perception, intent=intent, entities=_completed(perception.entities, last.parameters))
+
+
+def _asks_why(perception: Perception, intent: Intent) -> bool:
+    """Whether the reasons of the last answer are asked for, and not those of another thing."""
+    message, read = perception.message, perception.entities
+    if not _WHY.match(message) or len(message.split()) > _MOST_WORDS or read.amounts:
+        return False
+    return (
+        perception.intent in _TRADES_OR_UNKNOWN
+        or perception.intent is intent
+        or perception.confidence < _BADLY
+    )
 
 
 def _is_follow_up(perception: Perception, intent: Intent) -> bool:

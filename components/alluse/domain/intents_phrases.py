@@ -315,7 +315,8 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             Intent.RECOMMEND_TRADES,
             r"(?:what|which|anything)(?! (?:size|strike|delta))(?: \w+){0,3} (?:should|can|could|"
             r"shall|would|do) (?:i|we|you)(?: \w+){0,2} (?:trade|sell|buy)(?! at)|what to (?:trade|"
-            r"sell|buy)|(?:trade|trading|investment) "
+            r"sell|buy)|(?:give|show|tell|have you|got)(?: me)? (?:some |any |numberx |a few |your |good )*"
+            r"ideas\b(?! of)|(?:trade|trading|investment) "
             r"(?:ideas?|recommendations?|opportunities|opportunity|suggestions?)|(?:suggest|"
             r"recommend|find)(?: me)? (?:(?:some|a|an|any|the|good|best|new) )*(?:trades?|"
             r"options?|puts?|calls?|opportunities)",
@@ -336,7 +337,8 @@ PART: Final[tuple[tuple[Intent, re.Pattern[str]], ...]] = tuple(
             Intent.CHECK_PERFORMANCE,
             r"(?:track|monitor|follow|measure|check|see|show|review|view|evaluate)(?: (?:me|the|"
             r"my|our|how|a|of|account|portfolio))* (?:performance|results|progress|returns|gains|"
-            r"profits)|how (?:am i|are we|is my portfolio|are my accounts|are my investments|have "
+            r"profits)|how did (?:i|we) do\b|"
+            r"how (?:am i|are we|is my portfolio|are my accounts|are my investments|have "
             r"i|have we) (?:doing|performing|done|performed)|how (?:much|many) (?:\w+ )?(?:have i|"
             r"did i|have we|did we|i have|am i) (?:made|make|earn|earned|gain|gained|making|"
             r"earning|collected)|am i (?:on track|making money)",

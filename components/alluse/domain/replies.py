@@ -119,7 +119,7 @@ def explain_terms(text: str, expertise: Expertise, explained: Iterable[str]) -> 
     for term, sentence in TERMS.items():
         if len(told) == 2:
             break
-        if term in known or not re.search(rf"\b{term}\b", text, re.IGNORECASE):
+        if term in known or sentence in text or not re.search(rf"\b{term}\b", text, re.IGNORECASE):
             continue
         if len(text) + len(sentence) + 1 <= MAX_REPLY:
             text, told = f"{text}\n{sentence}", [*told, term]

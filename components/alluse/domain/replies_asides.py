@@ -90,8 +90,10 @@ def no_such_data(names: Sequence[str]) -> str:
     return f"I have no prices of {listed(names)}."
 
 
-def position_limit(limit: float | None) -> str:
-    """The user's own limit is noted, or how one is named."""
+def position_limit(limit: float | None, lifted: bool) -> str:
+    """The user's own limit is noted or taken back, or how one is named."""
+    if lifted:
+        return "Noted: you limit positions no more. The limits of each account hold as before."
     if limit is None:
         return (
             "Sizes follow from the rules, and I do not scale one by a word. You can limit them: name the "

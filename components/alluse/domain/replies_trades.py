@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from alluse.domain.decisions_trades import Guard, Idea, Slot, weekday_name
 from alluse.domain.replies import SIMULATION, day, fit, fit_lines, listed, numbered, percent, usd
 from alluse.schemas.common import Condition
+from alluse.schemas.delta import SelectAnswer
 from alluse.schemas.market import IvSource, MarketAnalysis, Quality
 from alluse.schemas.protocol import Protocol
 from alluse.schemas.sizing import Blocked, SizeAnswer
@@ -83,7 +84,20 @@ def idea_line(idea: Idea, guard: Guard, protocol: Protocol, technical: bool = Fa
     if sized is None:
         return text
     text = f"{text} {_size(sized, question.condition, protocol)}"
-    return f"{text} {_kelly(sized)}" if technical and sized.kelly else text
+    if not technical:
+        return text
+    return " ".join(each for each in (text, _steps(selected), _kelly(sized) if sized.kelly else "") if each)
+
+
+def _steps(selected: SelectAnswer) -> str:
+    """From the middle of the band to the delta, rule by rule."""
+    moved = [
+        f"{each.name.replace('_', ' ')} {each.delta_points / 100:+.2f}"
+        for each in selected.adjustments
+        if each.delta_points
+    ]
+    held = f", held at the {selected.clamped_by.replace('_', ' ')}" if selected.clamped_by else ""
+    return f"Delta from {selected.base_delta:.2f}: {listed(moved) if moved else 'nothing moves it'}{held}."
 
 
 def _kelly(sized: SizeAnswer) -> str:

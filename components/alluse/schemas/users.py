@@ -2,9 +2,9 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from alluse.schemas.base import Answer, Request
 from alluse.schemas.common import Condition, Day, Fraction, RiskAppetite
@@ -77,6 +77,11 @@ class PreferencesPatch(Request):
     behaviour: Label | None = None
     expertise: Expertise | None = None
     max_position_size: Amount | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_stated(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """On its way, too: what was left out must not arrive as null."""
+        return {name: value for name, value in write(self).items() if name in self.model_fields_set}
 
 
 class Preference(Answer):

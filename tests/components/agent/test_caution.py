@@ -196,6 +196,64 @@ async def test_a_limit_holds_from_then_on(talk: Conversation) -> None:
     assert again["data"]["trades"] == after["data"]["trades"]
 
 
+async def test_what_was_stated_stays_when_something_else_is_stated(talk: Conversation) -> None:
+    """Risk, then a limit, then risk again: neither takes the other away; lifting takes the limit alone."""
+    await talk.say("u1", "open accounts with 300k, I'm conservative")
+    answer = await talk.say("u1", "max 5000 per position please")
+    assert "5,000.00 USD" in answer["reply"]
+    path = "/v1/users/u1/preferences"
+    stated = (await talk.memory.get(path)).json["preferences"]
+    assert (stated["risk_appetite"]["value"], stated["max_position_size"]["value"]) == ("conservative", 5000)
+    await talk.say("u1", "set my risk to aggressive")
+    stated = (await talk.memory.get(path)).json["preferences"]
+    assert (stated["risk_appetite"]["value"], stated["max_position_size"]["value"]) == ("aggressive", 5000)
+    await talk.say("u1", "remove my position limit")
+    stated = (await talk.memory.get(path)).json["preferences"]
+    assert stated["risk_appetite"]["value"] == "aggressive"
+    assert stated.get("max_position_size") is None
+
+
+async def test_nothing_is_written_that_is_denied(talk: Conversation) -> None:
+    await talk.say("u1", "open accounts with 300k")
+    for message in (
+        "don't fork my account",
+        "do not reinvest anything",
+        "the week is not green",
+        "I think it's red but my friend says green",
+    ):
+        answer = await talk.say("u1", message)
+        assert answer["decision"]["response_type"] not in ("week_stated", "fork", "reinvest"), message
+    assert (await talk.agent.get("/v1/users/u1/status")).json["week_classified"] is False
+    answer = await talk.say("u1", "No, it's a red week")
+    assert answer["decision"]["response_type"] == "week_stated"
+
+
+async def test_why_tells_what_the_answer_rests_on(talk: Conversation) -> None:
+    first = await talk.say("u1", "what should I trade on AAPL with 400k?")
+    answer = await talk.say("u1", "Why did you recommend that?")
+    assert answer["decision"]["response_type"] == "trades"
+    assert [each["delta"] for each in answer["data"]["trades"]] == [
+        each["delta"] for each in first["data"]["trades"]
+    ]
+    assert "Delta from 0.45: " in answer["reply"]
+    assert "growth-optimal share" in answer["reply"]
+    assert "Delta from" not in first["reply"]
+
+
+async def test_small_mistakes_are_understood(talk: Conversation) -> None:
+    await talk.say("u1", "open accounts with 300k")
+    for message, kind in (
+        ("whats teh best strike for microsft puts", {"delta", "trades"}),
+        ("I made 3% this week, how is that", {"performance", "market", "week_from_data"}),
+        ("give me 3 ideas", {"trades"}),
+        ("How did I do last week?", {"performance"}),
+        ("how is the implied volatility computed?", {"data_sources"}),
+    ):
+        assert (await talk.say("u1", message))["decision"]["response_type"] in kind, message
+    answer = await talk.say("u1", "explain value at risk")
+    assert answer["reply"].count("Value at risk:") == 1
+
+
 async def test_a_refused_symbol_is_not_named(talk: Conversation) -> None:
     answer = await talk.say("u1", "I don't want to trade TSLA, what else with 90k?")
     assert {each["symbol"] for each in answer["data"]["trades"]} == {"NVDA", "AAPL", "AMZN", "MSFT"}

@@ -80,9 +80,9 @@ async def confirm_amount(turn: Turn) -> Said:
 
 
 async def position_limit(turn: Turn) -> Said:
-    limit = turn.parameters.get("limit")
-    noted = PreferencesPatch(max_position_size=limit) if limit is not None else None
-    return Said(replies_asides.position_limit(limit), preferences=noted)
+    limit, lifted = turn.parameters.get("limit"), bool(turn.parameters.get("lifted"))
+    noted = PreferencesPatch(max_position_size=limit) if lifted or limit is not None else None
+    return Said(replies_asides.position_limit(limit, lifted), preferences=noted)
 
 
 async def week(turn: Turn) -> Said:

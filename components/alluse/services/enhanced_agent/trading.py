@@ -116,7 +116,7 @@ async def trades(turn: Turn) -> Said:
         missing,
         _notes(turn),
         turn.decision.response_type is ResponseType.ACCOUNT_SETUP_REQUIRED,
-        technical=turn.known.expertise is Expertise.ADVANCED,
+        technical=turn.known.expertise is Expertise.ADVANCED or bool(turn.parameters.get("why")),
     )
     record = {"trades": [_brief(idea) for idea in told]}
     return Said(text, _data(ideas, told, missing), record)
