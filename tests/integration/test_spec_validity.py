@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 import yaml
-from tools import testenv
 from tools.cluster.controlplane import ControlPlane
 
 import specs
 from alluse_operator.cluster.kinds import DEPLOYMENT, POD
-from apiserver import DEFINITION, ApiServer
+from apiserver import DEFINITION, ApiServer, system
 from operators import OperatorProcess
 from watching import Watcher
+
+CYCLE = specs.custom(specs.component("a", "b"), specs.component("b", "a"))
 
 
 def without_rules(schema: Any) -> Any:
@@ -28,20 +29,22 @@ def without_rules(schema: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def lax(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A bare plane whose definition has no rules: nobody makes pods, so what is here was made by the operator."""
-    bare = testenv.start_control_plane(tmp_path_factory.mktemp("bare"))
-    try:
-        definition = yaml.safe_load(Path(DEFINITION).read_text(encoding="utf-8"))
-        ApiServer(bare).install_definition(without_rules(definition))
-        yield bare
-    finally:
-        bare.stop()
+def lax(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+    """The bare plane, while its definition has no rules. Nobody makes pods: what is here was made by the operator."""
+    api, cycle = ApiServer(control_plane), system(CYCLE)
+    api.install_definition(without_rules(yaml.safe_load(Path(DEFINITION).read_text(encoding="utf-8"))))
+    Watcher(api, "default").until(
+        lambda: api.create(cycle, "default", dry_run=True).ok, "the API server goes by no rules any more"
+    )
+    yield control_plane
+    api.install_definition()
 
 
 @pytest.fixture(scope="module")
 def operator(lax: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    with OperatorProcess(lax.kubeconfig, tmp_path_factory.mktemp("operator")) as process:
+    """It serves one namespace: systems of other tests, which nobody ends, are in others."""
+    directory = tmp_path_factory.mktemp("operator")
+    with OperatorProcess(lax.kubeconfig, directory, "--namespace", "default") as process:
         process.wait_until_leading()
         yield process
 
@@ -50,7 +53,7 @@ def test_a_cycle_is_named_and_nothing_is_made_until_it_is_gone(
     operator: OperatorProcess, lax: ControlPlane
 ) -> None:
     watcher = Watcher(ApiServer(lax), "default", "cycle")
-    watcher.create(specs.custom(specs.component("a", "b"), specs.component("b", "a")))
+    watcher.create(CYCLE)
     watcher.until(lambda: watcher.condition("SpecValid").get("status") == "False", "the spec is refused")
     assert watcher.condition("Stalled")["status"] == "True"
     assert "a" in watcher.condition("SpecValid")["message"]
