@@ -384,6 +384,12 @@ class ClusterMachine(RuleBasedStateMachine):
         if self.fresh and made:
             # Looked at after the pass, so those that were just treated are among them.
             going = {action.component for action in done.plan.actions if isinstance(action, Delete)}
+            # One step may take several along that have tried something of their own a moment ago.
+            taken = {target.uid for action in made for target in action.evict}
+            own = {action.component for action in made}
+            for name, views in done.snapshot.pods.items():
+                if name not in own and any(pod.uid in taken for pod in views):
+                    going.add(name)
             busy = {name for name in system.components if name not in going and self._is_busy(done, name)}
             assert len(busy) <= policy.max_concurrent, busy
         if done.plan.suspension is not None:
@@ -398,8 +404,8 @@ class ClusterMachine(RuleBasedStateMachine):
                 assert self._stalled(done)
 
     def _stalled(self, done: Pass) -> bool:
-        assert self.cluster.resource is not None
-        said = done.report.status or self.cluster.resource["status"]
+        # Where nothing new is said, what was read still stands: it may be older than what is stored.
+        said = done.report.status or done.snapshot.resource.status.raw
         return any(row["type"] == "Stalled" for row in said["conditions"])
 
     def _one(self, done: Pass, action: Recover) -> None:
@@ -565,7 +571,7 @@ class ClusterMachine(RuleBasedStateMachine):
         for _ in range(75):
             cluster.tick(1)
             self._pass()
-            if not any(cluster.stands_in(name) for name in cluster.system.components):
+            if not any(cluster.came_back(name) for name in cluster.system.components):
                 return
         rows = cluster.resource["status"]["components"]
         left = {row["name"]: row for row in rows if cluster.stands_in(row["name"])}

@@ -551,15 +551,18 @@ class ModelCluster:
             return True
         return len(good) >= wanted.replicas
 
+    def came_back(self, component: str) -> bool:
+        """Whether the component has gone back from the wanted revision, well or not."""
+        workload = self.workload(component)
+        notes = workload["metadata"]["annotations"] if workload is not None else {}
+        return bool(notes.get(names.ROLLED_BACK_FROM_ANNOTATION) == built_of(self.system)[component].revision)
+
     def stands_in(self, component: str, condition: str = "Healthy") -> bool:
         """Whether the component does its work in its last good revision, having come back from the wanted one."""
         workload = self.workload(component)
-        if workload is None:
+        if workload is None or not self.came_back(component):
             return False
         notes = workload["metadata"]["annotations"]
-        wanted = built_of(self.system)[component].revision
-        if notes.get(names.ROLLED_BACK_FROM_ANNOTATION) != wanted:
-            return False
         live = notes[names.REVISION_ANNOTATION]
         pods = [p for p in self.pods.values() if p.component == component and p.revision == live]
         if condition == "Started" and any((p.ready or p.hung) and p.deleting is None for p in pods):

@@ -526,6 +526,27 @@ BUGS = (
         f"{EDGES}::test_a_restart_that_is_owed_does_not_lead_back_to_the_node_that_the_component_was_moved_from",
     ),
     Bug(
+        "the way back of before is carried on after a retry",
+        "core/recovery.py",
+        "last.pod_uid == trouble.suspect and not dropped:",
+        "last.pod_uid == trouble.suspect:",
+        f"{ROLLED_BACK}::test_a_retry_is_no_reason_to_go_on_with_the_way_back_of_before",
+    ),
+    Bug(
+        "a way back in the moment of a retry is undone by it",
+        "core/rollback.py",
+        "made[-1] >= retried_at",
+        "made[-1] > retried_at",
+        f"{ROLLED_BACK}::test_a_way_back_in_the_moment_of_a_retry_comes_after_it",
+    ),
+    Bug(
+        "a restart that is owed is made on a lost node",
+        "core/rescue.py",
+        "            or self.diagnosis.on_lost_node(name)\n",
+        "",
+        f"{EDGES}::test_a_restart_that_is_owed_waits_for_the_node_of_the_component",
+    ),
+    Bug(
         "an operator that has lost its lease goes on to show what it knew",
         "application.py",
         "            self._metrics.forget_systems()\n",

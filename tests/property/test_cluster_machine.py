@@ -47,8 +47,9 @@ class LadderMachine(ClusterMachine):
     """The same world on several nodes, with ladders in any order and components that stay sick: up the ladder."""
 
     reached = CLIMBED
-    #: What one step makes true may ask for the next (an edge past its grace, a slot that is free); but it ends.
-    looks = 4
+    #: A restart of what was Starting (a pod of its rollout is sick) makes it Recovering, which is unwell: an edge
+    #: whose grace is over stops what stands on it at the next look, and not before. After that there is rest.
+    looks = 2
     # Less of what leads elsewhere.
     the_system_is_deleted = None
     the_spec_is_invalid_for_a_while = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,10 +24,10 @@ def forecast(answer: Object, now: datetime) -> list[str]:
     if cause := answer.get("cause"):
         lines.append(f"cause: {cause}")
     actions = list(answer.get("actions") or ())
-    lines += [f"  {_action(action)}" for action in actions] or ["  nothing: everything is as it should be"]
     later = sorted(
         answer.get("later") or (), key=lambda step: (step.get("at") or "~", step.get("component", ""))
     )
+    lines += [f"  {_action(action)}" for action in actions] or [f"  nothing: {_why_nothing(answer, later)}"]
     if later:
         lines.append("and later:")
         lines += [f"  {_step(step, now)}" for step in later]
@@ -50,6 +50,14 @@ def decisions(answer: Object, now: datetime) -> list[str]:
     return [plain(line) for line in lines] or [
         "no decision about it is kept: nothing was out of the ordinary"
     ]
+
+
+def _why_nothing(answer: Object, later: Sequence[object]) -> str:
+    if later:
+        return "what comes next is not due yet"
+    if answer.get("mode") not in (None, "Run") or answer.get("cause"):
+        return "there is nothing that it could do about it"
+    return "everything is as it should be"
 
 
 def _mode_words(mode: str) -> str:

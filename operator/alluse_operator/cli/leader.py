@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote
 
-from alluse.client.errors import ConnectError
+from alluse.client.errors import ConnectError, UsageError
 from alluse_operator.api.names import MANAGED_BY
 from alluse_operator.cli.transport import Cluster, Object
 from alluse_operator.core.objects import mapping_at, metadata
@@ -58,6 +58,11 @@ def _ask(cluster: Cluster, operator_namespace: str, path: str) -> Object:
     pod = leading_pod(cluster, operator_namespace)
     with cluster.port(pod, LOOPBACK_PORT, namespace=operator_namespace) as port:
         status, answer = port.ask("GET", path)
+    if status == 404 and path.startswith("/journal/"):
+        raise UsageError(
+            f"the operator ({pod}) keeps no decision {path.rpartition('/')[2]}",
+            "It keeps the latest, and begins anew when it starts. See: kubectl allusesystem journal",
+        )
     if status != 200:
         detail = answer.get("detail") or "no reason given"
         raise ConnectError(

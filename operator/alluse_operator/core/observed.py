@@ -166,8 +166,8 @@ class WorkloadView:
 
     @property
     def halted(self) -> bool:
-        """It is scaled to nothing, and its controller has seen to it."""
-        return self.ref.kind != "Job" and self.replicas == 0 and self.settled and self.existing == 0
+        """It is scaled to nothing, and its controller has seen that: it makes no pod any more."""
+        return self.ref.kind != "Job" and self.replicas == 0 and self.settled
 
 
 @dataclass(frozen=True, slots=True)

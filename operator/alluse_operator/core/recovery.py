@@ -102,7 +102,9 @@ def decide(
     last = steps[-1] if steps else None
     run = run_of(steps, policy, generation, trouble.since, about.clean_since)
     said = _standing(run, last)
-    if last is not None and last.pod_uid == trouble.suspect:
+    # What was begun before a person asked for a retry is not carried on: the record is clean from then on.
+    dropped = last is not None and about.retried_at is not None and last.at < about.retried_at
+    if last is not None and last.pod_uid == trouble.suspect and not dropped:
         if about.unfinished and is_to_resume(last, now):
             return Act(attempts, said, resume=True)
         effect_by = last.at + about.start_deadline

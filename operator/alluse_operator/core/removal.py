@@ -43,12 +43,16 @@ class Remains:
     def _has_ended(self) -> bool:
         """All its pods have ended and are on their way out, and no workload makes new ones.
 
-        Of one that is being deleted, without any pod, nobody knows what a ReplicaSet in between may make:
-        then it must be gone.
+        A StatefulSet counts a pod until its volumes are unmounted and it is gone; one that is counted and not
+        among those that have ended is one of which we have yet to hear. Of a workload that is being deleted,
+        without any pod, nobody knows what a ReplicaSet in between may make: then it must be gone.
         """
         ended = all(pod.deleting and pod.phase in _ENDED for pod in self.pods)
-        return ended and all(
-            workload.halted or (workload.deleting and self.pods) for workload in self.workloads
+        counted = sum(workload.existing for workload in self.workloads if workload.halted)
+        return (
+            ended
+            and counted <= len(self.pods)
+            and all(workload.halted or (workload.deleting and self.pods) for workload in self.workloads)
         )
 
 

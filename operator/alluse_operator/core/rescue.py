@@ -140,6 +140,7 @@ class _Rescue:
         if (
             name in self.asked.stopped
             or self.diagnosis.infrastructure
+            or self.diagnosis.on_lost_node(name)
             or not edges.is_due(name, self.asked, self.system, self.around.assessments)
         ):
             return False

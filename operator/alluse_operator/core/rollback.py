@@ -49,11 +49,11 @@ def is_left(
     retried_at: datetime | None,
 ) -> bool:
     """Whether the workload stays as it is: it came back from the very revision that is wanted, and nobody
-    has asked for a retry since."""
+    has asked for a retry since. What was done in the moment of a retry was done after it."""
     if annotations(_live(workload, snapshot)).get(ROLLED_BACK_FROM_ANNOTATION) != wanted_revision:
         return False
     made = [a.at for a in history.parse(workload.recovery) if a.action is ActionType.ROLLBACK_COMPONENT]
-    return retried_at is None or bool(made and made[-1] > retried_at)
+    return retried_at is None or bool(made and made[-1] >= retried_at)
 
 
 def as_left(objects: ComponentObjects, workload: WorkloadView, snapshot: Snapshot) -> ComponentObjects | None:

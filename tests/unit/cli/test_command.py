@@ -14,6 +14,7 @@ import pytest
 
 from alluse_operator.cli import command, leader
 from cli_pictures import condition, live, resource, row, shop
+from decided import recorded, seen
 
 #: `get` answers from files: `<kind>.json`, for a name `<kind>-<name>.json`; a watch prints `<kind>.watch`.
 KUBECTL = """\
@@ -80,7 +81,7 @@ SICK = resource(
 
 
 def run(kubectl: Kubectl, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = command.main([*arguments, "--kubectl", str(kubectl.program)])
+    code = command.main([arguments[0], "--kubectl", str(kubectl.program), *arguments[1:]])
     out, err = capsys.readouterr()
     return code, out, err
 
@@ -254,16 +255,17 @@ def test_a_decision_is_made_again_from_the_journal_or_from_a_file(
     code, _, err = run(kubectl, capsys, "replay", "7")
     assert (code, operator) == (2, ["/journal/7"])
     assert "7: it is not a record of a decision" in " ".join(err.split())
+    kept = recorded(seen(failures=3))
     path = tmp_path / "decision.json"
-    path.write_text(json.dumps(DECISION))
+    path.write_text(json.dumps(kept))
     asked = len(kubectl.calls)
     code, out, _ = run(kubectl, capsys, "replay", str(path))
-    assert (code, out) == (0, f"Same: {DECISION['digest']}, decided {DECISION['time']} for shop/demo\n")
+    assert (code, out) == (0, f"Same: {kept['digest']}, decided {kept['time']} for shop/demo\n")
     assert run(kubectl, capsys, "replay", str(path), "--later", "0.5")[1].startswith("{")
-    path.write_text(json.dumps({**DECISION, "digest": "another"}))
+    path.write_text(json.dumps({**kept, "digest": "another"}))
     code, out, _ = run(kubectl, capsys, "replay", str(path))
     assert (code, out.split(":")[0]) == (1, "Different")
-    path.write_text(json.dumps({name: value for name, value in DECISION.items() if name != "digest"}))
+    path.write_text(json.dumps({name: value for name, value in kept.items() if name != "digest"}))
     assert run(kubectl, capsys, "replay", str(path))[0] == 2
     assert len(kubectl.calls) == asked, "a file needs no cluster"
 

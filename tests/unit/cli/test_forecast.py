@@ -42,9 +42,12 @@ def test_nothing_to_do() -> None:
     assert forecast({"system": "shop/demo", "mode": "Untrusted"}, NOW) == [
         "shop/demo: what the operator would do now",
         "mode Untrusted: what it knows is too old, nothing is touched",
-        "  nothing: everything is as it should be",
+        "  nothing: there is nothing that it could do about it",
         "it looks again at the next change",
     ]
+    assert "  nothing: everything is as it should be" in forecast({"mode": "Run"}, NOW)
+    waits = {"component": "store", "action": "RestartPod", "at": stamp(at(130)), "reason": "RecoveryBackoff"}
+    assert "  nothing: what comes next is not due yet" in forecast({"mode": "Run", "later": [waits]}, NOW)
 
 
 def test_a_retry_is_later_than_the_latest_attempt_whatever_the_clocks_say() -> None:

@@ -242,6 +242,24 @@ def test_a_restart_that_is_owed_does_not_lead_back_to_the_node_that_the_componen
     assert "node-9" in str(cluster.objects[Ref("Deployment", "shop-web")]["spec"]["template"]["spec"])
 
 
+def test_a_restart_that_is_owed_waits_for_the_node_of_the_component() -> None:
+    cluster = started(component("base"), component("web", on("base", OnUnhealthy.RESTART)), component("more"))
+    cluster.nodes = {"node-0": True, "node-1": True}
+    for pod in cluster.pods.values():
+        pod.node = "node-0" if pod.component == "web" else "node-1"
+    run(cluster, 1)
+    cluster.nodes["node-0"] = False
+    cluster.tick(1)
+    owe_a_restart(cluster)
+    assert not [action for done in run(cluster, 20) for action in done.plan.actions]
+    assert debts(cluster, "web")
+    cluster.nodes["node-0"] = True
+    made = [action for done in run(cluster, 10) for action in done.plan.actions]
+    assert [action.attempt.action for action in made if isinstance(action, Recover) and action.attempt] == [
+        ActionType.RESTART_ON_RECOVERY
+    ]
+
+
 @pytest.mark.parametrize("how", [OnUnhealthy.IGNORE, OnUnhealthy.HOLD])
 def test_ignore_and_hold_let_it_serve(how: OnUnhealthy) -> None:
     cluster = started(component("base"), component("web", on("base", how)))

@@ -11,8 +11,11 @@ import pytest
 
 from alluse_operator.api import names
 from alluse_operator.api.spec import OnUnhealthy, RecoveryAction
+from alluse_operator.core import history
+from alluse_operator.core.actions import Recover
 from alluse_operator.core.desired import Component, Dependency, Health, RecoveryPolicy, Rung
 from alluse_operator.core.objects import Ref, annotations
+from builders import stamp
 from desired_values import make_component, make_system
 from model_cluster import ModelCluster
 
@@ -255,3 +258,38 @@ def test_what_ran_well_is_kept_when_a_stop_meets_a_new_spec() -> None:
     world.run(40)
     assert world.revision() == world.good
     assert (world.row("middle")["reason"], world.replicas()) == ("RolledBack", 1)
+
+
+def test_a_way_back_in_the_moment_of_a_retry_comes_after_it() -> None:
+    """Or it would go to and fro for as long as the clock shows this moment."""
+    world = RolledBack()
+    world.go_back()
+    record = annotations(world.cluster.objects[MIDDLE])[names.RECOVERY_ANNOTATION]
+    assert world.cluster.resource is not None
+    moment = stamp(history.parse(record)[-1].at)
+    world.cluster.resource["metadata"]["annotations"] = {names.RETRY_ANNOTATION: f"middle {moment}"}
+    world.run(5)
+    assert world.revision() == world.good
+
+
+def test_a_retry_is_no_reason_to_go_on_with_the_way_back_of_before() -> None:
+    """While the sick pod still lives the way back could be carried on, and the retry obeyed, by turns."""
+    world = RolledBack()
+    for _ in range(30):
+        world.run(1)
+        if world.revision() == world.good and kept_of(world):
+            break
+    assert any(pod.grey for pod in world.cluster.pods.values() if pod.component == "middle")
+    assert world.cluster.resource is not None
+    world.cluster.resource["metadata"]["annotations"] = {
+        names.RETRY_ANNOTATION: f"middle {stamp(world.cluster.now)}"
+    }
+    seen, done = [], []
+    for _ in range(4):
+        found = world.cluster.reconcile()
+        assert found is not None
+        seen.append(world.revision() == world.good)
+        done += [a.resume for a in found.plan.actions if isinstance(a, Recover)]
+    assert not seen[0]
+    assert seen == sorted(seen), "to and fro"
+    assert not any(done)

@@ -85,20 +85,33 @@ def test_the_next_stops_when_its_dependants_are_gone_with_their_pods() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "has_pod", "next_stops"),
+    ("status", "phase", "next_stops"),
     [
-        ({"observedGeneration": 2, "replicas": 0}, False, True),
-        ({"observedGeneration": 2}, False, True),
-        ({"observedGeneration": 1, "replicas": 0}, False, False),
-        ({"observedGeneration": 2, "replicas": 1}, False, False),
-        ({"observedGeneration": 2, "replicas": 0}, True, False),
+        ({"observedGeneration": 2, "replicas": 0}, None, True),
+        ({"observedGeneration": 2}, None, True),
+        ({"observedGeneration": 1, "replicas": 0}, None, False),
+        ({"observedGeneration": 2, "replicas": 1}, None, False),
+        ({"observedGeneration": 2, "replicas": 0}, "Running", False),
+        ({"observedGeneration": 2, "replicas": 1}, "Succeeded", True),
+        ({"observedGeneration": 2, "replicas": 2}, "Succeeded", False),
+        ({"observedGeneration": 1, "replicas": 1}, "Failed", False),
     ],
-    ids=["none is left", "none ever was", "not seen yet", "one is counted", "its pod still runs"],
+    ids=[
+        "none is left",
+        "none ever was",
+        "not seen yet",
+        "one is counted that we do not see",
+        "its pod still runs",
+        "the one that is counted has ended",
+        "one more is counted than has ended",
+        "has ended by itself",
+    ],
 )
 def test_who_is_scaled_to_nothing_has_stopped_when_its_controller_and_its_pods_say_so(
-    status: Any, has_pod: bool, next_stops: bool
+    status: Any, phase: str | None, next_stops: bool
 ) -> None:
-    pods = [make_pod(BUILT["high"].workload, running=T0, ready=T0, deleting=T0)] if has_pod else []
+    workload = BUILT["high"].workload
+    pods = [make_pod(workload, running=T0, ready=T0, deleting=T0, phase=phase)] if phase else []
     found = with_high(halting("high", **status), pods)
     assert stopped(found) == (["Deployment/shop-low"] if next_stops else [])
 
