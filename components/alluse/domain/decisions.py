@@ -62,7 +62,7 @@ def decide(perception: Perception, protocol: Protocol, gate_open: bool = True) -
     beside = aside(perception.message, perception.intent, has_amount, known.has_accounts)
     if beside is not None:
         return Decision(_BESIDE[beside], beside, "what was said beside the matter has an answer of its own")
-    if limits_positions(perception.message):
+    if limits_positions(perception.message) and perception.read:
         return Decision(
             Action.RESPOND,
             ResponseType.POSITION_LIMIT,

@@ -11,9 +11,13 @@ from tools.language.sentences import HELD_OUT, read
 
 from alluse.domain.asides import aside, limits_positions
 from alluse.domain.caution import opens_accounts, refused_symbols
+from alluse.domain.decisions import NOTHING_READ, Perception, decide
 from alluse.domain.entities import extract
 from alluse.schemas.agent import ResponseType
 from alluse.schemas.intent import Intent
+from alluse.schemas.memory import ContextAnswer
+from alluse.schemas.protocol import Protocol
+from alluse.schemas.users import Expertise
 from conversations import Conversation, conversation
 
 MONDAY = date(2026, 1, 5)
@@ -211,6 +215,30 @@ async def test_what_was_stated_stays_when_something_else_is_stated(talk: Convers
     stated = (await talk.memory.get(path)).json["preferences"]
     assert stated["risk_appetite"]["value"] == "aggressive"
     assert stated.get("max_position_size") is None
+
+
+def test_no_limit_is_guessed_from_a_message_that_was_not_read() -> None:
+    known = ContextAnswer(
+        user_id="u",
+        has_accounts=False,
+        accounts=[],
+        total_balance=0.0,
+        week_classification=None,
+        expertise=Expertise.BEGINNER,
+        risk_appetite=None,
+        max_position_size=None,
+        recent_topics=[],
+        pending=[],
+        last_intent=None,
+        message_count=0,
+        decision_count=0,
+        last_decision=None,
+        explained=[],
+    )
+    unread = Perception(
+        Intent.SIZE_POSITION, 0.9, NOTHING_READ, known, read=False, message="max 500 thousand per position"
+    )
+    assert decide(unread, Protocol()).parameters.get("limit") is None
 
 
 async def test_nothing_is_written_that_is_denied(talk: Conversation) -> None:
