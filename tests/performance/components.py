@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import signal
 import subprocess
 import time
@@ -33,7 +34,10 @@ from performance.users import users_at_once
 #: Those of the image, and production's configuration.
 VARIABLES = {"ALL_USE_ENV": "production", "MALLOC_ARENA_MAX": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 SETTLE_S = 10.0
+REST_S = 20.0
 HEALTH_ROUNDS = 25
+RELOADS = 50
+RELOAD_PAUSE_S = 0.3
 CALLS = 200
 ADDED_POINTS = 10_000
 BATCH = 500
@@ -46,13 +50,16 @@ async def measure(results: Results, directory: Path, rounds: int) -> None:
         starts(results, cluster)
         await asyncio.sleep(SETTLE_S)
         memory(results, cluster, "at rest")
+        await resting(results, cluster)
         await health_answers(results, cluster)
+        await reloads(results, cluster)
         ways = Given({name: (HOST, port) for name, port in cluster.ports.items()})
         workflows(results, System(ways), rounds, "processes")
         await computations(results, cluster)
         await users_at_once(results, partial(talk, HOST, cluster.ports["enhanced-agent"]), "processes")
         await asyncio.sleep(SETTLE_S)
         memory(results, cluster, "after the load")
+        disk(results, cluster)
         shutdown(results, cluster)
     parametric(results)
 
@@ -92,6 +99,60 @@ def memory(results: Results, cluster: Cluster, when: str) -> None:
             int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1]) / 1024
         )
     results.add(Figure(f"memory of all 16, {when}", sum(sizes), "MiB", aim="< 500", samples=tuple(sizes)))
+
+
+async def resting(results: Results, cluster: Cluster) -> None:
+    """What all of them use while nobody asks for anything. The traffic is that of the machine's loopback, on
+    which theirs is, so it is theirs at most."""
+    before, sent, started = _cpu_seconds(cluster), _loopback_bytes(), time.monotonic()
+    await asyncio.sleep(REST_S)
+    seconds = time.monotonic() - started
+    share = (_cpu_seconds(cluster) - before) / seconds / (os.cpu_count() or 1)
+    results.add(Figure("CPU of all 16, at rest", share * 100, "% of the machine", aim="< 50"))
+    rate = (_loopback_bytes() - sent) / seconds * 60 / 1e6
+    results.add(Figure("network of all 16, at rest", rate, "MB/min", aim="< 10"))
+
+
+def _cpu_seconds(cluster: Cluster) -> float:
+    ticks = 0
+    for process in cluster.running.values():
+        stat = Path(f"/proc/{process.process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(stat[11]) + int(stat[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _loopback_bytes() -> int:
+    lines = Path("/proc/net/dev").read_text().splitlines()
+    return int(next(line for line in lines if line.strip().startswith("lo:")).split(":")[1].split()[0])
+
+
+def disk(results: Results, cluster: Cluster) -> None:
+    """What all of them keep, logs of the processes included."""
+    kept = sum(each.stat().st_size for each in cluster.directory.rglob("*") if each.is_file())
+    results.add(Figure("disk of all 16, after the load", kept / 1e6, "MB", aim="< 1,000"))
+
+
+async def reloads(results: Results, cluster: Cluster) -> None:
+    """One key changed by hand: the whole is put together, validated, stored and in force."""
+    client, samples = HttpClient(), []
+    address = f"http://{HOST}:{cluster.ports['config-manager']}"
+    path, headers = "/v1/overrides/monitoring.health.check_interval", {"content-type": "application/json"}
+    for number in range(RELOADS):
+        body = json.dumps({"value": 30 + number % 2, "reason": "bench"}).encode()
+        started = time.perf_counter()
+        reply = await client.request(address, "PUT", path, headers, body, 5.0)
+        samples.append(time.perf_counter() - started)
+        assert reply.status == 200, reply
+        # Fifteen others take the change over meanwhile.
+        await asyncio.sleep(RELOAD_PAUSE_S)
+    await client.request(address, "DELETE", path, {}, b"", 5.0)
+    await client.close()
+    results.add(
+        Figure(
+            "configuration loaded anew, p95", percentile(samples, 0.95), "s", aim="< 0.050",
+            samples=tuple(samples),
+        )
+    )  # fmt: skip
 
 
 async def health_answers(results: Results, cluster: Cluster) -> None:
