@@ -151,10 +151,11 @@ def find_system(place: Place) -> Place:
             f"kubectl gave no answer within {QUERY_S:.0f} s", "Is the cluster running? Try: kubectl version"
         ) from None
     if done.returncode:
-        raise ConnectError(
-            f"kubectl cannot list the systems: {_last_line(done.stderr)}",
-            "Check --context and --kubeconfig (kubectl config get-contexts); is the operator installed?",
-        )
+        said = _last_line(done.stderr)
+        remedy = "Check --context and --kubeconfig (kubectl config get-contexts); is the operator installed?"
+        if "(Forbidden)" in said:
+            remedy = "Name the system with --namespace and --system, or ask for the right to list allusesystems."
+        raise ConnectError(f"kubectl cannot list the systems: {said}", remedy)
     try:
         items = json.loads(done.stdout)["items"]
         found = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in items]

@@ -167,7 +167,7 @@ def test_retry_writes_the_annotation_and_nothing_else(
         (("drill", "store", "--fault", "hang"), 2, "not one of the built-in components"),
         (("plan", "--operator-namespace", "nowhere"), 2, "there is no operator in namespace nowhere"),
         (("replay", "not-there.json"), 2, "not-there.json: it cannot be read: No such file"),
-        (("status", "-n", "secret"), 2, "may not be listed"),
+        (("status", "-n", "secret"), 2, "Name the system with --namespace and --system"),
         (("status", "--kubectl", "no-such-program"), 2, "Install kubectl, name it with --kubectl"),
     ],
 )
