@@ -24,8 +24,8 @@ OUTPUTS = ROOT / "build" / "stages"
 PYTEST = ("-m", "pytest", "-q", "--no-header")
 #: Each file in one piece, two files side by side: for tests that mostly wait.
 TWO_FILES = ("-n", "2", "--dist", "loadfile")
-#: Three for those that wait for kubelets, in the order in which pytest has them.
-IN_ORDER = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+#: The same in the order in which pytest has them.
+IN_ORDER = (*TWO_FILES, "--no-loadscope-reorder")
 #: Components whose tests mostly compute, while those of the others mostly wait: these run beside those.
 RULES = ("tests/components/risk", "tests/components/trading")
 BUT_RULES = tuple(f"--ignore={folder}" for folder in RULES)

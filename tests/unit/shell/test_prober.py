@@ -146,7 +146,9 @@ async def test_failures_do_not_count_before_any_pod_was_ever_reached() -> None:
     prober = make()
     failed = replace(TARGET, port=1, period=timedelta(seconds=0.01))
     prober.aim(KEY, [failed])
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        while prober._probes[KEY]["uid-pod"].reading is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert prober.readings(KEY) == {}
     prober._anybody_answered = True
     assert prober.readings(KEY)["uid-pod"].outcome is ProbeOutcome.FAILED
