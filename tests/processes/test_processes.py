@@ -184,6 +184,8 @@ def test_a_backup_is_made_while_it_runs_and_restored_while_it_does_not(cluster: 
     copy = cluster.directory / "copy.db"
     assert manager.command("backup", str(copy)).returncode == 0
     assert manager.request("PUT", path, {"value": "CRITICAL", "reason": "after"})[0] == 200
+    refused = manager.command("restore", str(copy))
+    assert (refused.returncode, "is in use" in refused.stderr) == (1, True)
     manager.stop()
     restored = manager.command("restore", str(copy))
     assert (restored.returncode, "is restored" in restored.stdout) == (0, True)

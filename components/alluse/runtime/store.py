@@ -166,11 +166,14 @@ def backup(source: Path, target: Path) -> None:
 
 
 def restore(source: Path, target: Path) -> None:
-    """Put a backup in the place of a store that no component has open. Raises StoreError.
+    """Put a backup in the place of a store that no component has open. Raises StoreError, also when one has:
+    it would go on writing into a file that is no longer there.
 
     The store that was there is kept beside it as `<name>.before-restore`.
     """
     _check(source)
+    if _in_use(target):
+        raise StoreError(f"{target} is in use: stop the component, then restore")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}.partial")
@@ -178,12 +181,35 @@ def restore(source: Path, target: Path) -> None:
         with closing(sqlite3.connect(source)) as from_, closing(sqlite3.connect(partial)) as to:
             from_.backup(to)
         if target.exists():
-            backup(target, target.with_name(f"{target.name}.before-restore"))
+            _keep(target, target.with_name(f"{target.name}.before-restore"))
         for suffix in ("-wal", "-shm"):
             target.with_name(f"{target.name}{suffix}").unlink(missing_ok=True)
         partial.replace(target)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"cannot restore {source} to {target}: {error}") from None
+
+
+def _keep(target: Path, kept: Path) -> None:
+    """A copy of the store that is replaced; of a damaged one the file as it is."""
+    try:
+        backup(target, kept)
+    except StoreError:
+        target.replace(kept)
+
+
+def _in_use(path: Path) -> bool:
+    """Whether a process has the store open: it then holds a lock that a change of journal mode needs."""
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(path, timeout=0)) as db:
+            db.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    except sqlite3.Error:
+        # It is damaged, which is why something is to be put in its place.
+        return False
+    return False
 
 
 def _check(path: Path) -> None:

@@ -209,14 +209,32 @@ async def test_a_backup_of_a_store_in_use_can_be_restored(tmp_path: Path) -> Non
     await store.write(lambda db: db.execute("INSERT INTO things VALUES ('before')"))
     backup(path, copy)
     await store.write(lambda db: db.execute("INSERT INTO things VALUES ('after')"))
+    with pytest.raises(StoreError, match="in use"):
+        restore(copy, path)
+    assert await names(store) == ["after", "before"]
+    await store.write(lambda db: db.execute("INSERT INTO things VALUES ('then')"))
     await store.close()
     restore(copy, path)
     store = await opened(path)
     assert await names(store) == ["before"]
     await store.close()
     kept = await opened(tmp_path / "s.db.before-restore")
-    assert await names(kept) == ["after", "before"]
+    assert await names(kept) == ["after", "before", "then"]
     await kept.close()
+
+
+async def test_a_damaged_store_can_be_replaced(tmp_path: Path) -> None:
+    path, copy = tmp_path / "s.db", tmp_path / "copy.db"
+    store = await opened(path)
+    await store.write(lambda db: db.execute("INSERT INTO things VALUES ('before')"))
+    backup(path, copy)
+    await store.close()
+    path.write_bytes(b"junk" * 1000)
+    restore(copy, path)
+    assert path.with_name("s.db.before-restore").read_bytes().startswith(b"junk")
+    store = await opened(path)
+    assert await names(store) == ["before"]
+    await store.close()
 
 
 def test_only_a_whole_store_can_be_restored(tmp_path: Path) -> None:
