@@ -154,7 +154,9 @@ def find_system(place: Place) -> Place:
         said = _last_line(done.stderr)
         remedy = "Check --context and --kubeconfig (kubectl config get-contexts); is the operator installed?"
         if "(Forbidden)" in said:
-            remedy = "Name the system with --namespace and --system, or ask for the right to list allusesystems."
+            remedy = (
+                "Name the system with --namespace and --system, or ask for the right to list allusesystems."
+            )
         raise ConnectError(f"kubectl cannot list the systems: {said}", remedy)
     try:
         items = json.loads(done.stdout)["items"]
