@@ -47,9 +47,10 @@ class LadderMachine(ClusterMachine):
     """The same world on several nodes, with ladders in any order and components that stay sick: up the ladder."""
 
     reached = CLIMBED
-    #: A restart of what was Starting (a pod of its rollout is sick) makes it Recovering, which is unwell: an edge
-    #: whose grace is over stops what stands on it at the next look, and not before. After that there is rest.
-    looks = 2
+    #: What one look does may call for the next, and twice at most: a restart of what was Starting (a pod of its
+    #: rollout is sick) makes it Recovering, which is unwell, so that an edge whose grace is over stops what stands on
+    #: it at the next look; where that was starting, the start that waited for its place begins at the one after.
+    looks = 3
     # Less of what leads elsewhere.
     the_system_is_deleted = None
     the_spec_is_invalid_for_a_while = None
