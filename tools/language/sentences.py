@@ -10,7 +10,7 @@ from alluse.schemas.intent import Intent
 _HERE = Path(__file__).resolve().parent
 EXAMPLES = _HERE / "examples.txt"
 #: Judge and never train, each written before anybody looked at what the model makes of it.
-HELD_OUT = (_HERE / "heldout.txt", _HERE / "strangers.txt", _HERE / "passersby.txt")
+HELD_OUT = tuple(_HERE / name for name in ("heldout.txt", "strangers.txt", "passersby.txt", "newcomers.txt"))
 
 
 class Sentence(NamedTuple):
