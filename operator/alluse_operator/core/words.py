@@ -62,7 +62,7 @@ def roots(components: Mapping[str, ComponentPlan]) -> tuple[Root, ...]:
 
 def cause(components: Mapping[str, ComponentPlan], suspension: Suspension | None = None) -> str | None:
     """One line: the worst root with its reason, since when, whom it holds, and what is done next and when;
-    further roots by name. Where the cause is outside, that."""
+    further roots by name. Where the cause is outside, that, or that first."""
     found = roots(components)
     if suspension is not None and suspension.reason is Reason.INFRASTRUCTURE:
         line = f"{suspension.reason}: {suspension.message}; since {format_time(suspension.since)}"
@@ -78,6 +78,8 @@ def cause(components: Mapping[str, ComponentPlan], suspension: Suspension | None
         f"{worst.plan.name} {assessment.state} ({assessment.reason}: {message}) "
         f"since {format_time(assessment.since)}"
     )
+    if outside := [name for name in worst.plan.causes if name not in components]:
+        line = f"{', '.join(outside)}: {line}"
     if worst.holds:
         line += f"; holds {', '.join(worst.holds)}"
     line += _next(found)

@@ -353,6 +353,9 @@ def test_nothing_is_done_about_pods_on_a_lost_node() -> None:
     assert run(cluster, 100) == []
     assert condition(cluster, "RecoverySuspended") == "NodesNotReady"
     assert row(cluster, "base")["causedBy"] == ["Node/node-0"]
+    assert cluster.resource["status"]["cause"].startswith(
+        "Node/node-0: base Unhealthy (NodeUnreachable: node node-0 "
+    )
     assert row(cluster, "web")["causedBy"] == ["Node/node-0"]
 
 
