@@ -308,6 +308,21 @@ BUGS = (
         "test_an_operator_that_is_broken_off_while_it_starts_leaves_no_port_open",
     ),
     Bug(
+        "who leads again does not say so",
+        "application.py",
+        "        self._metrics.leader.set(1)",
+        "        pass",
+        "tests/unit/shell/test_server.py::"
+        "test_who_leads_again_before_its_old_term_has_ended_says_that_it_leads",
+    ),
+    Bug(
+        "the line of the cause does not name the node",
+        "core/words.py",
+        "    if outside := [name for name in worst.plan.causes if name not in components]:",
+        "    if outside := []:",
+        "tests/unit/core/test_ladder.py::test_nothing_is_done_about_pods_on_a_lost_node",
+    ),
+    Bug(
         "a deletion that waits for ever",
         "core/teardown.py",
         "    if done or now >= end or",

@@ -16,6 +16,13 @@ from alluse_operator.metrics import Metrics
 from alluse_operator.settings import Settings
 
 
+def without_election(metrics: Metrics) -> Application:
+    settings = Settings(
+        component_version="1.0.0", http_host="127.0.0.1", http_port=0, explain_port=0, leader_election=False
+    )
+    return Application(settings, fake_api.FakeApi(), metrics=metrics)  # type: ignore[arg-type]
+
+
 async def test_it_says_what_keeps_it_from_being_ready_and_stays_alive() -> None:
     troubles = ["the watch of /api/v1/pods is silent"]
     metrics = Metrics()
@@ -63,10 +70,7 @@ async def test_an_operator_that_is_broken_off_while_it_starts_leaves_no_port_ope
         raise asyncio.CancelledError
 
     monkeypatch.setattr(server, "start_explaining", broken_off)
-    settings = Settings(
-        component_version="1.0.0", http_host="127.0.0.1", http_port=0, explain_port=0, leader_election=False
-    )
-    operator = Application(settings, fake_api.FakeApi(), metrics=Metrics())  # type: ignore[arg-type]
+    operator = without_election(Metrics())
     with pytest.raises(asyncio.CancelledError):
         await operator.serve()
     assert operator.http_port
@@ -79,10 +83,7 @@ async def test_who_does_not_lead_any_more_shows_nothing_of_the_systems(
 ) -> None:
     """What it knew is old, and what it says of a component would go on as an alert for ever."""
     metrics = Metrics()
-    settings = Settings(
-        component_version="1.0.0", http_host="127.0.0.1", http_port=0, explain_port=0, leader_election=False
-    )
-    operator = Application(settings, fake_api.FakeApi(), metrics=metrics)  # type: ignore[arg-type]
+    operator = without_election(metrics)
     seen: list[str] = []
 
     class ShortTerm:
@@ -103,10 +104,7 @@ async def test_who_leads_again_before_its_old_term_has_ended_says_that_it_leads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     metrics = Metrics()
-    settings = Settings(
-        component_version="1.0.0", http_host="127.0.0.1", http_port=0, explain_port=0, leader_election=False
-    )
-    operator = Application(settings, fake_api.FakeApi(), metrics=metrics)  # type: ignore[arg-type]
+    operator = without_election(metrics)
     seen: list[str] = []
 
     class ShortTerm:
